@@ -1,0 +1,52 @@
+# Every target sets up what it needs: a virtual environment, the locked packages, embedded servers.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := services libs tools tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--workers 2", …)
+	@$(BIN)/badgectl up $(ARGS)
+
+test: $(READY) ## Run all the tests (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Check style, types, imports and dependencies
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry .
+
+format: $(READY) ## Put the code into its form
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+lock: $(READY) ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --all-extras \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what was built; data of `make up` too
+	@if [ -x $(BIN)/badgectl ] && [ -d .badges ]; then $(BIN)/badgectl down; fi
+	rm -rf $(VENV) .badges .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+# pip fetches uv, by its hash; uv installs the rest at once. Where uv cannot reach the package index
+# that pip is set up for, pip does it all.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
+	@touch $@
