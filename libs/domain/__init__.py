@@ -1,0 +1,1 @@
+"""The rules of awarding badges: data and functions, standard library only."""
