@@ -1,0 +1,1 @@
+"""Kafka: topics, event contracts, codecs and client settings."""

@@ -1,0 +1,82 @@
+"""What the worker tells the world: `badges.badge.awarded.v1`, and dead letters."""
+
+from datetime import datetime
+
+from domain.awards import Award, RawRecord, Rejected, award_event_id
+from domain.badges import Badge
+from domain.json_text import compact_json
+from domain.times import format_instant
+from messaging.award_requested import request_key
+from messaging.cloud_events import binary_headers
+from messaging.outbox_payload import OutboxMessage, hash_of_key, pack_message
+from messaging.topics import Topics
+
+EVENT_TYPE = "badges.badge.awarded.v1"
+EVENT_SOURCE = "/badges"
+DETAIL_LENGTH = 500
+
+
+class KafkaAnnouncements:
+    """Packs messages for the outbox; see `domain.ports.Announcements`."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def badge_awarded(self, award: Award, badge: Badge) -> bytes:
+        """Pack the event of a new award, with the definition as it is now."""
+        key = request_key(award.tenant_id, award.participant_id)
+        earned_at = format_instant(award.earned_at)
+        message = OutboxMessage(
+            topic=self._topics.badge_awarded,
+            partition_hash=hash_of_key(key),
+            key=key,
+            value=compact_json(_event_data(award, badge, earned_at)).encode(),
+            headers=binary_headers(
+                event_type=EVENT_TYPE,
+                event_id=str(award_event_id(award.key)),
+                source=EVENT_SOURCE,
+                subject=award.participant_id,
+                time=earned_at,
+            ),
+        )
+        return pack_message(message)
+
+    def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:
+        """Pack the record as it came, its headers first, then `dlq_*`."""
+        position = record.position
+        added = {
+            "dlq_reason": rejected.reason.value,
+            "dlq_detail": rejected.detail[:DETAIL_LENGTH],
+            "dlq_topic": position.topic,
+            "dlq_partition": str(position.partition),
+            "dlq_offset": str(position.offset),
+            "dlq_time": format_instant(at),
+        }
+        message = OutboxMessage(
+            topic=self._topics.award_requests_dlq,
+            partition_hash=(position.partition if record.key is None else hash_of_key(record.key)),
+            key=record.key,
+            value=record.value,
+            headers=[
+                *record.headers,
+                *((name, text.encode(errors="replace")) for name, text in added.items()),
+            ],
+        )
+        return pack_message(message)
+
+
+def _event_data(award: Award, badge: Badge, earned_at: str) -> dict[str, object]:
+    return {
+        "tenant_id": str(award.tenant_id),
+        "participant_id": award.participant_id,
+        "badge_id": str(award.badge_id),
+        "badge_code": badge.code,
+        "badge_name": badge.name,
+        "rarity": badge.rarity.value,
+        "icon": badge.icon_url,
+        "category": badge.category,
+        "earned_at": earned_at,
+        "metadata": award.metadata,
+        "request_id": award.request_id,
+        "source": award.source,
+    }

@@ -1,0 +1,87 @@
+"""Records of `award_outcomes`: the worker's answers to whoever waits. Internal, best effort.
+
+One record holds the answers of one batch for one reply partition, as JSON.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.awards import Answer, Awarded, Outcome, RejectionReason
+from domain.badges import Badge, Rarity
+from domain.json_text import compact_json, parse_json
+from domain.times import format_instant, parse_instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardedAnswer:
+    """The award was made, or had been made before."""
+
+    badge_name: str
+    icon: str | None
+    rarity: Rarity
+    earned_at: datetime
+    already_earned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedAnswer:
+    """The request was dead-lettered."""
+
+    reason: RejectionReason
+    detail: str
+
+
+def encode_outcomes(answers: Iterable[Answer]) -> bytes:
+    """Encode the answers for one reply partition as the value of one record."""
+    outcomes = {answer.reply_to.request_id: _outcome(answer.outcome) for answer in answers}
+    return compact_json(outcomes).encode()
+
+
+def decode_outcomes(value: bytes) -> Mapping[str, AwardedAnswer | RejectedAnswer]:
+    """Decode a record's value: answers by request id.
+
+    Raises:
+        DomainError, KeyError, ValueError: not a record of ours.
+    """
+    content = parse_json(value)
+    if not isinstance(content, dict):
+        raise ValueError("outcomes must be an object")  # noqa: TRY004 - one kind of failure
+    return {request_id: _answer(outcome) for request_id, outcome in content.items()}
+
+
+def awarded_answer(badge: Badge, *, earned_at: datetime, already_earned: bool) -> AwardedAnswer:
+    """Say what became of an award, with the definition as it is."""
+    return AwardedAnswer(
+        badge_name=badge.name,
+        icon=badge.icon_url,
+        rarity=badge.rarity,
+        earned_at=earned_at,
+        already_earned=already_earned,
+    )
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, Awarded):
+        return {
+            "badge_name": outcome.badge.name,
+            "icon": outcome.badge.icon_url,
+            "rarity": outcome.badge.rarity.value,
+            "earned_at": format_instant(outcome.award.earned_at),
+            "already_earned": outcome.already_earned,
+        }
+    return {"reason": outcome.reason.value, "detail": outcome.detail}
+
+
+def _answer(outcome: Mapping[str, Any]) -> AwardedAnswer | RejectedAnswer:
+    if "reason" in outcome:
+        return RejectedAnswer(reason=RejectionReason(outcome["reason"]), detail=str(outcome["detail"]))
+    icon = outcome["icon"]
+    return AwardedAnswer(
+        badge_name=str(outcome["badge_name"]),
+        icon=None if icon is None else str(icon),
+        rarity=Rarity(outcome["rarity"]),
+        earned_at=parse_instant("earned_at", outcome["earned_at"]),
+        already_earned=outcome["already_earned"] is True,
+    )
