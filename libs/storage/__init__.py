@@ -1,0 +1,1 @@
+"""Postgres: tables, queries, migrations. The only package that speaks SQL."""

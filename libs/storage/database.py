@@ -1,0 +1,72 @@
+"""Connections to Postgres: a pool, whose every wait has a deadline."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from storage.errors import storage_errors
+
+CONNECT_SECONDS = 5
+COMMAND_SECONDS = 30
+POOL_SECONDS = 5
+STATEMENT_MS = 10_000
+
+Connection: TypeAlias = AsyncConnection
+"""What queries run on; whoever opened it decides when to commit."""
+
+
+class Database:
+    """A pool of connections. Driver errors leave it as `domain.errors.StorageError`."""
+
+    def __init__(self, database_url: str, *, application: str, pool_size: int = 5) -> None:
+        """Nothing connects yet. `application` is the name that Postgres shows for us."""
+        self._engine = create_async_engine(
+            asyncpg_url(database_url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_SECONDS,
+            pool_recycle=1800,
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": COMMAND_SECONDS,
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": str(STATEMENT_MS),
+                    "lock_timeout": str(STATEMENT_MS),
+                    "idle_in_transaction_session_timeout": "30000",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """Lend a connection for reads; whatever was written on it is rolled back."""
+        with storage_errors():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection; commit when the context ends in peace, else roll back."""
+        with storage_errors():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def asyncpg_url(database_url: str) -> URL:
+    """Return `postgresql://…` as the URL of the asyncpg driver.
+
+    Raises:
+        ValueError: not a postgresql URL.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() != "postgresql":
+        raise ValueError("the database URL must begin with postgresql://")
+    return url.set(drivername="postgresql+asyncpg")

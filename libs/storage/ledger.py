@@ -1,0 +1,184 @@
+"""The worker's transaction: awards, rejected requests and the outbox, all or nothing."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from domain.awards import (
+    Award,
+    AwardKey,
+    AwardRequest,
+    LogPosition,
+    ReceivedRequest,
+    Rejected,
+    RejectionReason,
+)
+from domain.badges import Badge, Rarity
+from domain.json_text import compact_json
+from domain.ports import Definition
+from storage import statements
+from storage.database import Connection, Database
+from storage.errors import storage_errors
+
+
+class PostgresLedger:
+    """See `domain.ports.Ledger`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["PostgresTransaction"]:
+        """Begin; commit when the context ends in peace, else roll back."""
+        async with self._database.transaction() as connection:
+            yield PostgresTransaction(connection)
+
+
+class PostgresTransaction:
+    """See `domain.ports.AwardTransaction`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find_definitions(self, codes: Iterable[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Definition]:
+        """Read and hold (FOR SHARE) the badges behind the codes."""
+        wanted = sorted(set(codes))
+        rows = await self._connection.execute(
+            statements.FIND_DEFINITIONS,
+            {"tenant_ids": [t for t, _ in wanted], "codes": [c for _, c in wanted]},
+        )
+        found = {(row.tenant_id, row.code): row for row in rows}
+        tenants = await self._connection.execute(
+            statements.FIND_TENANTS, {"tenant_ids": sorted({t for t, _ in wanted})}
+        )
+        enabled = {row.id: row.is_enabled for row in tenants}
+        return {
+            (tenant_id, code): Definition(
+                tenant_is_enabled=enabled[tenant_id],
+                badge=badge_of(found[tenant_id, code]) if (tenant_id, code) in found else None,
+            )
+            for tenant_id, code in wanted
+            if tenant_id in enabled
+        }
+
+    async def find_rejections(self, positions: Iterable[LogPosition]) -> Mapping[LogPosition, Rejected]:
+        """Look the positions up by primary key."""
+        result = await self._connection.execute(statements.FIND_REJECTIONS, _position_columns(list(positions)))
+        return {_position(row): Rejected(reason=RejectionReason(row.reason), detail=row.detail) for row in result}
+
+    async def insert_awards(self, awards: Sequence[Award]) -> set[AwardKey]:
+        """Insert in primary key order: overlapping batches of two workers cannot deadlock."""
+        ordered = sorted(awards, key=lambda award: award.key)
+        result = await self._connection.execute(
+            statements.INSERT_AWARDS,
+            {
+                "tenant_ids": [award.tenant_id for award in ordered],
+                "participant_ids": [award.participant_id for award in ordered],
+                "badge_ids": [award.badge_id for award in ordered],
+                "earned_ats": [award.earned_at for award in ordered],
+                "metadatas": [_json_or_none(award.metadata) for award in ordered],
+                "request_ids": [award.request_id for award in ordered],
+                "sources": [award.source for award in ordered],
+            },
+        )
+        return {(row.tenant_id, row.participant_id, row.badge_id) for row in result}
+
+    async def find_awards(self, keys: Iterable[AwardKey]) -> Mapping[AwardKey, Award]:
+        """Look the awards up by primary key."""
+        wanted = list(keys)
+        result = await self._connection.execute(
+            statements.FIND_AWARDS,
+            {
+                "tenant_ids": [tenant_id for tenant_id, _, _ in wanted],
+                "participant_ids": [participant_id for _, participant_id, _ in wanted],
+                "badge_ids": [badge_id for _, _, badge_id in wanted],
+            },
+        )
+        awards = (Award(**row._mapping) for row in result)  # noqa: SLF001 - public, despite its name
+        return {award.key: award for award in awards}
+
+    async def insert_rejections(self, rejections: Sequence[tuple[ReceivedRequest, Rejected]]) -> set[LogPosition]:
+        """Insert what is not there yet."""
+        requests = [_request_or_none(received) for received, _ in rejections]
+        columns = _position_columns([received.record.position for received, _ in rejections])
+        result = await self._connection.execute(
+            statements.INSERT_REJECTIONS,
+            {
+                **columns,
+                "reasons": [rejected.reason.value for _, rejected in rejections],
+                "details": [_storable(rejected.detail) for _, rejected in rejections],
+                "tenant_ids": [request and request.tenant_id for request in requests],
+                "participant_ids": [request and request.participant_id for request in requests],
+                "badge_codes": [request and request.badge_code for request in requests],
+                "request_ids": [
+                    request.request_id if request else _reply_id(received)
+                    for request, (received, _) in zip(requests, rejections, strict=True)
+                ],
+            },
+        )
+        return {_position(row) for row in result}
+
+    async def enqueue(self, messages: Sequence[bytes]) -> None:
+        """One row and one NOTIFY for the batch: a NOTIFY takes a global lock at commit."""
+        await self._connection.execute(
+            statements.ENQUEUE,
+            {
+                "payload": b"".join(messages),
+                "message_count": len(messages),
+                "channel": statements.OUTBOX_CHANNEL,
+            },
+        )
+
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        """Begin a savepoint; what the driver raises inside is translated."""
+        return _savepoint(self._connection)
+
+
+@asynccontextmanager
+async def _savepoint(connection: Connection) -> AsyncIterator[None]:
+    with storage_errors():
+        async with connection.begin_nested():
+            yield
+
+
+def badge_of(row: Row[tuple[object, ...]]) -> Badge:
+    """Make the definition that a row of `badges` holds."""
+    columns = dict(row._mapping)  # noqa: SLF001 - public, despite its name
+    return Badge(**columns | {"rarity": Rarity(columns["rarity"])})
+
+
+def _json_or_none(metadata: dict[str, object] | None) -> str | None:
+    return None if metadata is None else compact_json(metadata)
+
+
+def _request_or_none(received: ReceivedRequest) -> AwardRequest | None:
+    return received.content if isinstance(received.content, AwardRequest) else None
+
+
+def _reply_id(received: ReceivedRequest) -> str | None:
+    return received.reply_to.request_id if received.reply_to else None
+
+
+def _storable(detail: str) -> str:
+    """Details quote what came in: take out what Postgres cannot hold."""
+    return detail.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def _position_columns(positions: Sequence[LogPosition]) -> dict[str, list[str] | list[int]]:
+    return {
+        "topics": [position.topic for position in positions],
+        "partitions": [position.partition for position in positions],
+        "offsets": [position.offset for position in positions],
+        "timestamps": [position.timestamp_ms for position in positions],
+    }
+
+
+def _position(row: Row[tuple[object, ...]]) -> LogPosition:
+    return LogPosition(
+        topic=row.topic,
+        partition=row.partition,
+        offset=row.offset,
+        timestamp_ms=row.timestamp_ms,
+    )

@@ -1,0 +1,170 @@
+"""The relay's side of Postgres: the lock, the claims and the mirror of the watermark.
+
+All of it runs on one dedicated, direct connection that holds the lock; whoever has lost the lock
+has lost the connection, and can claim nothing.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from storage.errors import storage_errors
+from storage.statements import OUTBOX_CHANNEL
+
+LOCK_KEY = 0x62616467_6573  # "badges"
+IDLE_SESSION_MS = 5000
+STATEMENT_MS = 8000
+CONNECT_SECONDS = 5
+CLOSE_SECONDS = 2
+COMMAND_SECONDS = 10
+ROWS_PER_CLAIM = 1000
+
+_MIRROR = "SELECT emit_seq FROM relay_state"
+_BACKLOG = "SELECT coalesce(sum(message_count), 0) FROM outbox"
+_HIGHEST_CLAIM = "SELECT coalesce(max(emit_seq), 0) FROM outbox WHERE emit_seq IS NOT NULL"
+
+_SETTLE = """
+    WITH settled AS (DELETE FROM outbox WHERE emit_seq <= $1)
+    UPDATE relay_state SET emit_seq = $1, updated_at = now()
+"""
+
+# After a restore of an older database the numbers would begin below Kafka's watermark, and rows
+# claimed with them would pass for published.
+_RAISE_NUMBERS = """
+    SELECT setval('outbox_emit_seq', $1) FROM outbox_emit_seq
+    WHERE $1 > 0 AND (last_value < $1 OR NOT is_called)
+"""
+
+_CLAIMED = """
+    SELECT emit_seq, payload, message_count FROM outbox
+    WHERE emit_seq > $1 ORDER BY emit_seq LIMIT $2
+"""
+
+_CLAIM = """
+    WITH pending AS (
+        SELECT id, message_count FROM outbox WHERE emit_seq IS NULL ORDER BY id LIMIT $2
+    ), counted AS (
+        SELECT id, sum(message_count) OVER (ORDER BY id) - message_count AS before FROM pending
+    ), numbered AS (
+        SELECT id, nextval('outbox_emit_seq') AS emit_seq
+        FROM (SELECT id FROM counted WHERE before < $1 ORDER BY id) AS chosen
+    )
+    UPDATE outbox AS o SET emit_seq = n.emit_seq FROM numbered AS n WHERE o.id = n.id
+    RETURNING o.emit_seq, o.payload, o.message_count
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRow:
+    """One row of the outbox: the packed messages of one worker batch."""
+
+    emit_seq: int
+    payload: bytes
+    message_count: int
+
+
+class OutboxSession:
+    """A connection that may hold the relay's lock; see `open_outbox`."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._one_at_a_time = asyncio.Lock()
+        self._woken = asyncio.Event()
+
+    async def try_lock(self) -> bool:
+        """Take the lock if nobody has it; it is held until the connection ends."""
+        return bool(await self._fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
+
+    async def mirror(self) -> int:
+        """Return the watermark as Postgres last saw it; 0 at the first start ever."""
+        return await self._fetchval(_MIRROR)
+
+    async def highest_claim(self) -> int:
+        """Return the highest `emit_seq` among the rows still there; 0 when none is claimed."""
+        return await self._fetchval(_HIGHEST_CLAIM)
+
+    async def settle(self, watermark: int) -> None:
+        """Delete what is published and move the mirror, in one database transaction."""
+        async with self._one_at_a_time:
+            with storage_errors():
+                await self._connection.execute(_SETTLE, watermark)
+
+    async def raise_numbers(self, watermark: int) -> None:
+        """Have new claims numbered above `watermark`."""
+        await self._fetchval(_RAISE_NUMBERS, watermark)
+
+    async def backlog(self) -> int:
+        """Return how many messages wait in the outbox. Also tells Postgres that we are alive."""
+        return await self._fetchval(_BACKLOG)
+
+    async def claim(self, watermark: int, *, most_messages: int) -> Sequence[ClaimedRow]:
+        """Return the next rows to publish, in order: first those claimed before, else new ones.
+
+        The rows hold up to `most_messages` messages together, or are a single larger row.
+        """
+        async with self._one_at_a_time:
+            with storage_errors():
+                records = await self._connection.fetch(_CLAIMED, watermark, ROWS_PER_CLAIM)
+                if not records:
+                    records = await self._connection.fetch(_CLAIM, most_messages, ROWS_PER_CLAIM)
+        rows = sorted((ClaimedRow(**record) for record in records), key=lambda row: row.emit_seq)
+        return _first_messages(rows, most_messages)
+
+    async def wait_for_rows(self, seconds: float) -> None:
+        """Return when a batch has been committed, or after `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
+
+    async def listen(self) -> None:
+        """Have `wait_for_rows` woken by the NOTIFY of each batch."""
+        with storage_errors():
+            await self._connection.add_listener(OUTBOX_CHANNEL, lambda *_notification: self._woken.set())
+
+    async def _fetchval(self, query: str, *arguments: object) -> int:
+        async with self._one_at_a_time:
+            with storage_errors():
+                return int(await self._connection.fetchval(query, *arguments) or 0)
+
+
+@contextlib.asynccontextmanager
+async def open_outbox(database_url: str, *, application: str) -> AsyncIterator[OutboxSession]:
+    """Connect for the relay, directly: a transaction pooler would lose the session's lock.
+
+    `idle_session_timeout` ends the session of a process that was stopped, and with it the lock.
+
+    Raises:
+        StorageUnavailableError: no connection within 5 s, or the session was lost.
+    """
+    with storage_errors():
+        connection = await asyncpg.connect(
+            database_url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={
+                "application_name": application,
+                "idle_session_timeout": str(IDLE_SESSION_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_SESSION_MS),
+                "statement_timeout": str(STATEMENT_MS),
+            },
+        )
+    try:
+        yield OutboxSession(connection)
+    finally:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await connection.close(timeout=CLOSE_SECONDS)
+
+
+def _first_messages(rows: Sequence[ClaimedRow], most: int) -> Sequence[ClaimedRow]:
+    chosen: list[ClaimedRow] = []
+    count = 0
+    for row in rows:
+        if chosen and count + row.message_count > most:
+            break
+        chosen.append(row)
+        count += row.message_count
+    return chosen
