@@ -1,0 +1,1 @@
+"""The Kafka worker: award requests in, awards in Postgres, events out."""

@@ -1,0 +1,44 @@
+"""`python -m award_worker`: settings, then the worker, until SIGTERM."""
+
+import asyncio
+import os
+import sys
+from typing import NoReturn
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from award_worker.app import create_worker
+from award_worker.settings import WorkerSettings
+from telemetry.logs import configure_logs
+
+log = structlog.get_logger()
+
+
+def leave() -> NoReturn:
+    """End the process at once, with nothing finished that is under way: it comes again."""
+    sys.stderr.flush()
+    os._exit(1)
+
+
+async def serve(settings: WorkerSettings) -> None:
+    """Run until a signal: the batch under way is finished and committed, the group left."""
+    app = create_worker(settings, leave=leave)
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    """Read the settings and run."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        sys.exit(f"award_worker: the settings are not right:\n{error}")
+    configure_logs(settings.log_level)
+    log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

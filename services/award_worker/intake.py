@@ -1,0 +1,138 @@
+"""The FastStream subscriber: a batch in, outcomes out, offsets committed. No rules here."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NoReturn
+
+import structlog
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+
+from award_worker.failures import with_patience
+from award_worker.handler import AwardHandler, Decision, answers
+from award_worker.metrics import WorkerMetrics
+from domain.awards import LogPosition, RawRecord
+from domain.times import Clock
+from messaging.award_requested import decode_request
+from messaging.outcome_publisher import OutcomePublisher
+from messaging.topics import Topics
+
+COMMIT_SECONDS = 10
+
+Records = Sequence[ConsumerRecord]
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """Takes batches from Kafka to the handler. A batch is either done or comes again."""
+
+    def __init__(
+        self,
+        *,
+        handler: AwardHandler,
+        outcomes: OutcomePublisher,
+        metrics: WorkerMetrics,
+        clock: Clock,
+        leave: Callable[[], NoReturn],
+    ) -> None:
+        """`leave` ends the process at once; the supervisor starts another."""
+        self._handler = handler
+        self._outcomes = outcomes
+        self._metrics = metrics
+        self._clock = clock
+        self._leave = leave
+
+    def subscribe(self, broker: KafkaBroker, topics: Topics, *, batch_size: int) -> None:
+        """Register with the broker, by the rules for the worker in `docs/reliability.md`."""
+        subscriber = broker.subscriber(
+            topics.award_requests,
+            group_id=topics.worker_group,
+            batch=True,
+            max_records=batch_size,
+            batch_timeout_ms=10,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            parser=_raw_message,
+            decoder=_raw_records,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=2000,
+            rebalance_timeout_ms=30_000,
+            max_poll_interval_ms=300_000,
+            fetch_max_wait_ms=100,
+        )
+
+        @subscriber
+        async def award_requests(records: Records) -> None:
+            await self._take(records)
+            if subscriber.consumer is not None:
+                await self._commit(subscriber.consumer.commit, records)
+
+    async def _take(self, records: Records) -> None:
+        """Decide the batch; any failure that is not understood ends the process.
+
+        FastStream would log it and go on with the next batch: this one would be lost.
+        """
+        try:
+            with self._metrics.batch_seconds.time():
+                decisions = await self._decide(records)
+        except Exception:
+            log.exception("batch.failed", records=len(records))
+            self._leave()
+        self._metrics.batch_requests.observe(len(records))
+        self._metrics.count(decisions)
+        self._outcomes.publish(answers(decisions))
+
+    async def _decide(self, records: Records) -> Sequence[Decision]:
+        now = self._clock()
+        batch = [decode_request(_raw_record(record), now=now) for record in records]
+        return await with_patience(lambda: self._handler.handle(batch), on_retry=self._note_retry)
+
+    async def _commit(
+        self, commit: Callable[[Mapping[TopicPartition, int]], Awaitable[None]], records: Records
+    ) -> None:
+        """Commit what was done, by name: a bare commit takes what was fetched for done."""
+        offsets: dict[TopicPartition, int] = {}
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await commit(offsets)
+        except (KafkaError, TimeoutError) as error:
+            self._metrics.commit_failures.inc()
+            log.warning("offsets.not_committed", error=repr(error), redelivery="harmless")
+
+    def _note_retry(self, error: BaseException) -> None:
+        self._metrics.retries.inc()
+        log.warning("batch.retried", error=str(error))
+
+
+async def _raw_message(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """Replace FastStream's parser, which fails on a header that is not UTF-8 and skips the batch."""
+    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _raw_records(message: KafkaMessage) -> Records:
+    """Hand over the records as they came; `messaging.award_requested` decodes them."""
+    return message.raw_message
+
+
+def _raw_record(record: ConsumerRecord) -> RawRecord:
+    return RawRecord(
+        position=LogPosition(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp,
+        ),
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )

@@ -1,0 +1,46 @@
+"""`/livez`, `/readyz` and `/metrics` of the worker."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from faststream.asgi import AsgiResponse, get
+from faststream.asgi.types import ASGIApp
+
+from award_worker.metrics import WorkerMetrics
+from domain.json_text import compact_json
+
+CHECK_SECONDS = 2
+
+Check = Callable[[], Awaitable[bool]]
+
+_JSON = {"content-type": "application/json"}
+
+
+def probe_routes(*, checks: Mapping[str, Check], metrics: WorkerMetrics) -> Sequence[tuple[str, ASGIApp]]:
+    """Make the routes. Ready is who passes every check, each within 2 s."""
+
+    @get
+    async def livez(_scope: object) -> AsgiResponse:
+        return AsgiResponse(b'{"status":"alive"}', 200, _JSON)
+
+    @get
+    async def readyz(_scope: object) -> AsgiResponse:
+        passed = await asyncio.gather(*(_passes(check) for check in checks.values()))
+        results = {name: "ok" if ok else "failing" for name, ok in zip(checks, passed, strict=True)}
+        status = "ready" if all(passed) else "not ready"
+        body = compact_json({"status": status, "checks": results}).encode()
+        return AsgiResponse(body, 200 if all(passed) else 503, _JSON)
+
+    @get
+    async def exposition(_scope: object) -> AsgiResponse:
+        return AsgiResponse(metrics.exposition(), 200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    return [("/livez", livez), ("/readyz", readyz), ("/metrics", exposition)]
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except Exception:  # noqa: BLE001 - whatever it is, the check has not passed
+        return False

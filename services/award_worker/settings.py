@@ -1,0 +1,25 @@
+"""Settings of one worker process."""
+
+from pydantic import Field, PostgresDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from messaging.settings import KafkaSettings
+
+
+class WorkerSettings(BaseSettings):
+    """`BADGES_WORKER_*`, and `BADGES_DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="BADGES_WORKER_", extra="ignore", frozen=True)
+
+    database_url: PostgresDsn = Field(validation_alias="BADGES_DATABASE_URL")
+    """Direct, not through a transaction pooler: the relay's lock lives in its session."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    host: str = "127.0.0.1"
+    """Where `/livez`, `/readyz` and `/metrics` are served."""
+
+    port: int = Field(default=8001, ge=0, le=65535)
+    batch_size: int = Field(default=1000, ge=1, le=5000)
+    """Requests in a batch, at most."""
+
+    log_level: str = "INFO"
