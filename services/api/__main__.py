@@ -1,0 +1,38 @@
+"""`python -m api`: settings, then the gateway, until SIGTERM."""
+
+import sys
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.settings import ApiSettings
+from telemetry.logs import configure_logs
+
+GRACE_SECONDS = 10
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    try:
+        settings = ApiSettings()
+    except ValidationError as error:
+        sys.exit(f"api: the settings are not right:\n{error}")
+    configure_logs(settings.log_level)
+    log.info("api.starts", port=settings.port, kafka=settings.kafka.bootstrap)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

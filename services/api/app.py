@@ -1,0 +1,95 @@
+"""The gateway's composition root: services, routers, lifespan."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+
+from api.auth import Authenticator
+from api.award_calls import AwardCalls
+from api.badge_directory import BadgeDirectory
+from api.metrics import ApiMetrics, CountRequests
+from api.openapi import describe
+from api.paths import PREFIX, EncodedPaths
+from api.problems import add_problem_handlers
+from api.rate_limit import AwardRateLimit
+from api.routes import admin_badges, awards, health, participants
+from api.services import Services
+from api.settings import ApiSettings
+from domain.times import utc_now
+from messaging.clients import check_compiled, create_producer, stop_producer
+from messaging.outcome_reader import OutcomeReader
+from messaging.topics import topics_of
+from storage.database import Database
+
+APPLICATION = "badges-api"
+START_RETRY_SECONDS = 0.25
+
+log = structlog.get_logger()
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """Build the gateway. Nothing connects before its lifespan begins."""
+    check_compiled()
+    metrics = ApiMetrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = app.state.services = _wire(settings, metrics)
+        tasks = [
+            asyncio.create_task(_connect(services.producer)),
+            asyncio.create_task(services.reader.run()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await stop_producer(services.producer)
+            await services.database.close()
+
+    app = FastAPI(lifespan=lifespan, title="Badges API", redirect_slashes=False)
+    for router in (awards.router, participants.router, admin_badges.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(health.router)
+    add_problem_handlers(app)
+    app.add_middleware(EncodedPaths)
+    app.add_middleware(CountRequests, metrics=metrics)
+    describe(app)
+    return app
+
+
+def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
+    database = Database(str(settings.database_url), application=APPLICATION, pool_size=settings.database_connections)
+    producer = create_producer(settings.kafka, linger_ms=1)
+    reader = OutcomeReader(settings.kafka, instance_id=str(uuid4()))
+    return Services(
+        database=database,
+        producer=producer,
+        reader=reader,
+        authenticator=Authenticator(database),
+        directory=BadgeDirectory(database),
+        rate_limit=AwardRateLimit(settings.awards_per_minute),
+        award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics_of(settings.kafka)),
+        metrics=metrics,
+        clock=utc_now,
+    )
+
+
+async def _connect(producer: AIOKafkaProducer) -> None:
+    """Connect as soon as Kafka can be reached; `/readyz` says no until then."""
+    while True:
+        try:
+            await producer.start()
+        except KafkaError as error:
+            log.warning("api.waits", needs="kafka", error=str(error))
+            await asyncio.sleep(START_RETRY_SECONDS)
+        else:
+            return

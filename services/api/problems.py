@@ -1,0 +1,187 @@
+"""Every error body of the service: `application/problem+json` (RFC 9457) with a `code`."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from domain.errors import (
+    BadgeCodeConflictError,
+    BadgeNotFoundError,
+    DomainError,
+    ForbiddenError,
+    InvalidValueError,
+    JsonMalformedError,
+    JsonNotUtf8Error,
+    StorageUnavailableError,
+    UnauthorizedError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger()
+
+_STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
+    UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    BadgeNotFoundError: HTTPStatus.NOT_FOUND,
+    BadgeCodeConflictError: HTTPStatus.BAD_REQUEST,
+}
+_CODE_OF = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one value."""
+
+    loc: list[str | int] = Field(description="Where: `body`, `path`, `query` or `header`, then the name")
+    msg: str
+    type: str
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+
+
+class ProblemError(Exception):
+    """An answer that is an error, ready to be sent."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        """`retry_after` is in whole seconds, at least 1."""
+        super().__init__(detail)
+        self.problem = Problem(
+            type=f"urn:badges:problem:{code}",
+            title=status.phrase,
+            status=status,
+            detail=detail,
+            code=code,
+            errors=list(errors) if errors is not None else None,
+        )
+        self.headers = {} if retry_after is None else {"Retry-After": str(max(1, retry_after))}
+
+
+def unavailable(what: str) -> ProblemError:
+    """503: Kafka or Postgres cannot answer; nothing may have happened, and a repeat is safe."""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        f"{what} cannot answer at the moment; repeating the call is safe",
+        retry_after=1,
+    )
+
+
+def award_pending() -> ProblemError:
+    """503: the request is in the log, its outcome is not known yet."""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "award_pending",
+        "The request is accepted, its outcome is not known yet; repeating the call is safe",
+        retry_after=1,
+    )
+
+
+def invalid(field: str, problem: str, *, place: str = "body", kind: str = "value_error") -> ProblemError:
+    """422: one value does not fit."""
+    location: list[str | int] = [place] if field == place else [place, field]
+    return validation_error([FieldError(loc=location, msg=problem, type=kind)])
+
+
+def validation_error(errors: Sequence[FieldError]) -> ProblemError:
+    """422: what the caller sent does not fit what is documented."""
+    first = errors[0]
+    where = ".".join(str(part) for part in first.loc)
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "validation_error",
+        f"{where}: {first.msg}{more}",
+        errors=errors,
+    )
+
+
+def field_errors(errors: Sequence[Mapping[str, object]], *, place: str) -> Sequence[FieldError]:
+    """Pydantic's errors without the values: those may be secret, huge or not even text."""
+    return [
+        FieldError(
+            loc=[place, *error["loc"]],  # type: ignore[misc]  # pydantic: a tuple of str and int
+            msg=str(error["msg"]).removeprefix("Value error, "),
+            type=str(error["type"]),
+        )
+        for error in errors
+    ]
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Have every error of `app`, the framework's included, answered in this shape."""
+
+    @app.exception_handler(ProblemError)
+    async def _problem(request: Request, error: ProblemError) -> Response:
+        return _response(request, error)
+
+    @app.exception_handler(DomainError)
+    async def _domain(request: Request, error: DomainError) -> Response:
+        return _response(request, _problem_of(error))
+
+    @app.exception_handler(StorageUnavailableError)
+    async def _storage(request: Request, error: StorageUnavailableError) -> Response:
+        log.warning("postgres.unavailable", error=str(error))
+        return _response(request, unavailable("Postgres"))
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        errors = [FieldError(loc=list(e["loc"]), msg=str(e["msg"]), type=str(e["type"])) for e in error.errors()]
+        return _response(request, validation_error(errors))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        code = _CODE_OF.get(status, status.phrase.lower().replace(" ", "_"))
+        problem = ProblemError(status, code, f"{request.method} {request.url.path}: {status.phrase}")
+        problem.headers |= dict(error.headers or {})
+        return _response(request, problem)
+
+    @app.exception_handler(Exception)
+    async def _defect(request: Request, error: Exception) -> Response:
+        log.error("request.failed", path=request.url.path, exc_info=error)
+        detail = "The service failed; repeating the call is safe"
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return _response(request, ProblemError(status, "internal_error", detail))
+
+
+def _problem_of(error: DomainError) -> ProblemError:
+    if isinstance(error, InvalidValueError):
+        return invalid(error.field, error.problem)
+    if isinstance(error, JsonMalformedError | JsonNotUtf8Error):
+        return invalid("body", f"is not JSON: {error}", kind="json_invalid")
+    status = _STATUS_OF.get(type(error))
+    if status is None:
+        raise TypeError(f"{type(error).__name__} has no HTTP status") from error
+    return ProblemError(status, error.code, str(error))
+
+
+def _response(request: Request, error: ProblemError) -> Response:
+    headers = getattr(request.state, "rate_limit_headers", {}) | error.headers
+    body = error.problem.model_dump(exclude_none=True)
+    return JSONResponse(body, error.problem.status, headers, MEDIA_TYPE)

@@ -1,0 +1,95 @@
+"""`GET /participants/{participant_id}/badges`."""
+
+from collections.abc import Collection
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api.auth import Participant
+from api.bodies import ParticipantBadgeEntry, ParticipantBadges
+from api.paths import decode_segment
+from api.problems import ProblemError, invalid
+from api.routes.documentation import problems
+from api.services import Wired
+from domain.badges import ParticipantBadge
+from domain.errors import InvalidValueError
+from domain.limits import BADGE_CODE_LENGTH, PARTICIPANT_ID_LENGTH, check_text, unstorable
+from storage.participants import list_participant_badges
+
+MOST_CODES = 100
+
+router = APIRouter(tags=["Participants"])
+
+
+async def participant_in_path(
+    participant_id: Annotated[
+        str, Path(description="Your participant identifier, percent-encoded. 1 to 255 characters.")
+    ],
+) -> str:
+    """The participant's id, decoded."""
+    try:
+        decoded = decode_segment(participant_id)
+        return check_text("participant_id", decoded, longest=PARTICIPANT_ID_LENGTH)
+    except UnicodeDecodeError as error:
+        raise _bad_participant("must be UTF-8, percent-encoded") from error
+    except InvalidValueError as error:
+        raise _bad_participant(error.problem) from error
+
+
+@router.get(
+    "/participants/{participant_id}/badges",
+    summary="List badges for a participant",
+    responses=problems(401, 403, 422, 503),
+)
+async def participant_badges(
+    services: Wired,
+    principal: Participant,
+    participant_id: Annotated[str, Depends(participant_in_path)],
+    earned_only: Annotated[bool, Query(description="Only badges the participant has earned.")] = False,  # noqa: FBT002 - a query parameter
+    badge_codes: Annotated[
+        str | None, Query(description="Comma-separated badge codes to filter to, 100 at most.")
+    ] = None,
+) -> ParticipantBadges:
+    """Every active badge that is not hidden, and whatever the participant has earned."""
+    codes = _codes(badge_codes)
+    async with services.database.reading() as connection:
+        rows = await list_participant_badges(
+            connection,
+            tenant_id=principal.tenant_id,
+            participant_id=participant_id,
+            earned_only=earned_only,
+            codes=codes,
+        )
+    return ParticipantBadges(
+        participant_id=participant_id,
+        badges=[_entry(row) for row in rows],
+        total=len(rows),
+        earned_count=sum(row.earned_at is not None for row in rows),
+    )
+
+
+def _codes(badge_codes: str | None) -> Collection[str] | None:
+    """The codes to filter to; what cannot be a code is simply unknown."""
+    if badge_codes is None:
+        return None
+    codes = {code.strip() for code in badge_codes.split(",")} - {""}
+    if len(codes) > MOST_CODES:
+        raise invalid("badge_codes", f"may list {MOST_CODES} codes at most", place="query")
+    return {code for code in codes if len(code) <= BADGE_CODE_LENGTH and not unstorable(code)}
+
+
+def _entry(row: ParticipantBadge) -> ParticipantBadgeEntry:
+    return ParticipantBadgeEntry(
+        code=row.code,
+        name=row.name,
+        description=row.description,
+        icon=row.icon_url,
+        rarity=row.rarity.value,
+        category=row.category,
+        earned=row.earned_at is not None,
+        earned_at=row.earned_at,
+    )
+
+
+def _bad_participant(problem: str) -> ProblemError:
+    return invalid("participant_id", problem, place="path")

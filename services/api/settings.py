@@ -1,0 +1,22 @@
+"""Settings of one gateway process."""
+
+from pydantic import Field, PostgresDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from messaging.settings import KafkaSettings
+
+
+class ApiSettings(BaseSettings):
+    """`BADGES_API_*`, and `BADGES_DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="BADGES_API_", extra="ignore", frozen=True)
+
+    database_url: PostgresDsn = Field(validation_alias="BADGES_DATABASE_URL")
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    awards_per_minute: int = Field(default=120, ge=1)
+    """Award calls for one participant; the next one is answered 429."""
+
+    database_connections: int = Field(default=10, ge=1)
+    log_level: str = "INFO"
