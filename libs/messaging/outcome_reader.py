@@ -61,14 +61,26 @@ class OutcomeReader:
         Raises:
             TooManyWaitingError: the bound is reached, or the reader has never been ready.
         """
+        try:
+            yield self.register(request_id)
+        finally:
+            self.forget(request_id)
+
+    def register(self, request_id: str) -> tuple[ReplyAddress, asyncio.Future[AwardedAnswer | RejectedAnswer]]:
+        """Begin to wait for an answer, until `forget`; call it before the request is published.
+
+        Raises:
+            TooManyWaitingError: the bound is reached, or the reader has never been ready.
+        """
         if self._partition is None or len(self._waiting) >= self._most_waiting:
             raise TooManyWaitingError
         future = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
-        try:
-            yield ReplyAddress(partition=self._partition, request_id=request_id), future
-        finally:
-            self._waiting.pop(request_id, None)
+        return ReplyAddress(partition=self._partition, request_id=request_id), future
+
+    def forget(self, request_id: str) -> None:
+        """Wait no more; nothing when nobody waits."""
+        self._waiting.pop(request_id, None)
 
     async def run(self) -> None:
         """Read until cancelled; after any failure begin anew, unready meanwhile."""

@@ -36,7 +36,7 @@ class Database:
                     "application_name": application,
                     "statement_timeout": str(STATEMENT_MS),
                     "lock_timeout": str(STATEMENT_MS),
-                    "idle_in_transaction_session_timeout": "30000",
+                    "idle_in_transaction_session_timeout": "10000",
                 },
             },
         )

@@ -1,0 +1,69 @@
+"""Requests and records, as tests want them: every field has a plain default."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+
+from domain.awards import AwardRequest, LogPosition, RawRecord, ReplyAddress
+from messaging.award_requested import encode_request
+from messaging.clients import create_producer, stop_producer
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
+
+TENANT = UUID("11111111-1111-4111-8111-111111111111")
+NOON = datetime(2026, 2, 14, 12, tzinfo=UTC)
+
+_requests = count(1)
+
+
+def award_request(**changes: Any) -> AwardRequest:
+    """A valid request of a participant for power_user."""
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "participant_id": "user_123",
+        "badge_code": "power_user",
+        "metadata": None,
+        "earned_at": NOON,
+        "request_id": f"request-{next(_requests)}",
+        "source": "/tests",
+    }
+    return AwardRequest(**fields | {k: UUID(str(v)) if k == "tenant_id" else v for k, v in changes.items()})
+
+
+def raw_record(
+    value: bytes | None = None,
+    *,
+    request: AwardRequest | None = None,
+    headers: Sequence[tuple[str, bytes | None]] | None = None,
+    reply_to: ReplyAddress | None = None,
+    offset: int = 0,
+    timestamp_ms: int = 1_700_000_000_000,
+) -> RawRecord:
+    """A record as it comes from the log; by default the one that asks for `request`."""
+    key, body, usual_headers = encode_request(request or award_request(), reply_to)
+    return RawRecord(
+        position=LogPosition(topic="award_requests", partition=0, offset=offset, timestamp_ms=timestamp_ms),
+        key=key,
+        value=body if value is None else value,
+        headers=tuple(usual_headers if headers is None else headers),
+    )
+
+
+async def publish(kafka: KafkaSettings, *requests: AwardRequest, partition: int | None = None) -> None:
+    """Publish as an upstream service does, in order; to one partition if asked."""
+    producer: AIOKafkaProducer = create_producer(kafka)
+    await producer.start()
+    try:
+        topic = topics_of(kafka).award_requests
+        sent = []
+        for request in requests:
+            key, value, headers = encode_request(request)
+            sent.append(await producer.send(topic, value, key=key, headers=headers, partition=partition))
+        for acknowledged in sent:
+            await acknowledged
+    finally:
+        await stop_producer(producer)

@@ -1,0 +1,124 @@
+"""Real servers once a run; a database and a set of topics of its own for each test that asks."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from devstack.seed import DemoTenant, seed_demo_tenant
+from messaging.settings import KafkaSettings
+from messaging.topics import create_topics
+from processes import Installation, installation
+from servers import TestServers, test_servers
+from storage.database import Database
+from storage.migrate import upgrade
+
+TEMPLATE = "badges_template"
+PARTITIONS = 4
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    """Keep the settings of whoever runs the tests away from what is tested."""
+    for name in [name for name in os.environ if name.startswith("BADGES_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
+    """Postgres and Kafka of the embedded stack."""
+    with test_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(servers: TestServers) -> str:
+    """One migrated database, to be cloned; its name."""
+    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {TEMPLATE}"))
+    upgrade(_sibling(servers.database_url, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database_url(servers: TestServers, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    await _execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _sibling(servers.database_url, name)
+    await _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool of connections to the test's database."""
+    pool = Database(database_url, application="tests")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A bare connection, for looking at what is there."""
+    bare = await asyncpg.connect(database_url)
+    yield bare
+    await bare.close()
+
+
+@pytest.fixture
+async def kafka(servers: TestServers) -> AsyncIterator[KafkaSettings]:
+    """Settings with a prefix, and so topics and groups, of the test's own."""
+    settings = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"t{next(_numbers)}_")
+    await create_topics(settings, partitions=PARTITIONS)
+    yield settings
+    await _delete_topics(settings)
+
+
+@pytest.fixture
+async def demo(database_url: str) -> DemoTenant:
+    """The demo tenant in the test's database."""
+    return await seed_demo_tenant(database_url, None)
+
+
+@pytest.fixture
+async def badges(
+    database_url: str, kafka: KafkaSettings, demo: DemoTenant, tmp_path: Path
+) -> AsyncIterator[Installation]:
+    """An installation with the demo tenant; the test starts the gateways and workers it wants."""
+    assert demo
+    async with installation(database_url, kafka, tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+async def worker(badges: Installation) -> Installation:
+    """An installation with one running worker."""
+    await badges.worker().ready()
+    return badges
+
+
+def _sibling(database_url: str, name: str) -> str:
+    return f"{database_url.rpartition('/')[0]}/{name}"
+
+
+async def _execute(database_url: str, statement: str) -> None:
+    bare = await asyncpg.connect(database_url)
+    try:
+        await bare.execute(statement)
+    finally:
+        await bare.close()
+
+
+async def _delete_topics(kafka: KafkaSettings) -> None:
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(kafka.prefix)])
+    finally:
+        await admin.close()

@@ -1,0 +1,132 @@
+"""Gateways and workers as processes of their own, to be used, killed, stopped and continued."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from devstack.ports import next_free
+from messaging.settings import KafkaSettings
+
+READY_SECONDS = 30
+STOP_SECONDS = 30
+FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
+
+_ports = iter(range(20_000 + os.getpid() % 1000 * 10, 65_000))
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """One gateway or worker; `url` is where it answers."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start it, again if it has ended."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.send(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        assert self.process is not None
+        return self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End it in an orderly way; nothing when it has ended."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    async def ready(self) -> "Service":
+        """Return when it says that it is ready."""
+        async with httpx.AsyncClient() as client, asyncio.timeout(READY_SECONDS):
+            while True:
+                assert self.process is not None
+                if self.process.poll() is not None:
+                    raise AssertionError(f"ended with {self.process.returncode}:\n{self.tail()}")
+                with suppress(httpx.TransportError):
+                    answer = await client.get(f"{self.url}/readyz")
+                    if answer.status_code == httpx.codes.OK:
+                        return self
+                await asyncio.sleep(0.05)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """One database and one set of topics, and the services that were started on them."""
+
+    database_url: str
+    kafka: KafkaSettings
+    folder: Path
+    services: list[Service] = field(default_factory=list)
+
+    def gateway(self, **settings: str) -> Service:
+        """Start a gateway."""
+        return self._start("api", [sys.executable, "-m", "api"], "BADGES_API", settings)
+
+    def worker(self, **settings: str) -> Service:
+        """Start a worker."""
+        return self._start("worker", [sys.executable, "-m", "award_worker"], "BADGES_WORKER", settings)
+
+    def faulty_worker(self, fault: str) -> Service:
+        """Start a worker that kills itself at a point named in `chaos/faulty_worker.py`."""
+        return self._start("faulty", [sys.executable, str(FAULTY_WORKER), fault], "BADGES_WORKER", {})
+
+    def _start(self, name: str, command: Sequence[str], prefix: str, settings: Mapping[str, str]) -> Service:
+        port = next_free(next(_ports), set())
+        environment = {
+            **os.environ,
+            "BADGES_DATABASE_URL": self.database_url,
+            "BADGES_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "BADGES_KAFKA_PREFIX": self.kafka.prefix,
+            f"{prefix}_PORT": str(port),
+            **{f"{prefix}_{key.upper()}": value for key, value in settings.items()},
+        }
+        log = self.folder / f"{name}-{len(self.services)}.log"
+        service = Service(command=command, environment=environment, url=f"http://127.0.0.1:{port}", log=log)
+        service.start()
+        self.services.append(service)
+        return service
+
+
+@asynccontextmanager
+async def installation(database_url: str, kafka: KafkaSettings, folder: Path) -> AsyncIterator[Installation]:
+    """Lend an installation, and stop in the end whatever was started on it."""
+    place = Installation(database_url=database_url, kafka=kafka, folder=folder)
+    try:
+        yield place
+    finally:
+        for service in place.services:
+            service.stop()
