@@ -1,0 +1,175 @@
+"""The whole stack, with stand-ins for the gateway and the worker."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from rich.console import Console
+
+from devstack.errors import StackError
+from devstack.layout import StackFolder
+from devstack.plan import Wishes
+from devstack.running import running
+from devstack.stack import RunningStack, bring_up, take_down
+from devstack.stack_status import stack_status
+from devstack.supervisor_conf import ServiceCommands
+
+STAND_IN = str(Path(__file__).with_name("stand_in_service.py"))
+STAND_INS = ServiceCommands(api=(sys.executable, STAND_IN, "API"), worker=(sys.executable, STAND_IN, "WORKER"))
+BROKEN = ServiceCommands(api=(sys.executable, "-c", "raise SystemExit('no such luck')"), worker=STAND_INS.worker)
+QUIET = Console(quiet=True)
+PATIENCE_S = 20
+
+started: list[RunningStack] = []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackFolder]:
+    """A folder whose stack is taken down in the end; below a name that is hard to quote."""
+    home = tmp_path_factory.mktemp("it's 100% #1 ;") / "here"
+    home.mkdir(mode=0o700)
+    folder = StackFolder.below(home)
+    yield folder
+    take_down(folder)
+    for stack in started:
+        stack.supervisor.wait()
+
+
+@pytest.fixture
+def stack(folder: StackFolder) -> dict[str, Any]:
+    """What stack.json says of a stack that is up and ready."""
+    if not folder.stack.exists():
+        up(folder)
+    return written(folder)
+
+
+def up(folder: StackFolder) -> None:
+    started.append(bring_up(folder, Wishes(gateways=2), QUIET, services=STAND_INS))
+
+
+def written(folder: StackFolder) -> dict[str, Any]:
+    found = json.loads(folder.stack.read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def pid_of(stack: dict[str, Any], name: str) -> int:
+    found = stack["pids"][name]
+    return int(found[0] if isinstance(found, list) else found)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_stack_json_has_the_shape_that_others_rely_on(stack: dict[str, Any], folder: StackFolder) -> None:
+    assert set(stack) == {
+        "api_url",
+        "worker_url",
+        "kafka_bootstrap",
+        "postgres_dsn",
+        "topics",
+        "tenant",
+        "pids",
+    }
+    assert set(stack["tenant"]) == {"id", "live_key", "live_admin_key", "test_id", "test_key", "test_admin_key"}
+    assert set(stack["topics"]) == {"award_requests", "badge_awarded", "award_requests_dlq"}
+    assert [len(stack["pids"][kind]) for kind in ("api", "award_worker")] == [2, 1]
+    assert folder.stack.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_pid_is_of_a_process_that_runs(stack: dict[str, Any]) -> None:
+    pids = stack["pids"]
+    everyone = [*pids["api"], *pids["award_worker"], pids["kafka"], pids["postgres"], pids["supervisor"]]
+    assert all(psutil.pid_exists(pid) for pid in everyone)
+
+
+async def test_the_status_is_ready(stack: dict[str, Any], folder: StackFolder) -> None:
+    found = {program.name: program for program in await stack_status(folder)}
+    assert set(found) == {"postgres", "kafka", "award_worker-1", "api-1", "api-2"}
+    assert all(program.is_ready for program in found.values())
+    assert found["api-1"].address == stack["api_url"]
+
+
+@pytest.mark.parametrize("name", ["api", "award_worker", "kafka", "postgres"])
+def test_a_killed_process_is_back_on_its_port_under_its_new_pid(
+    name: str, stack: dict[str, Any], folder: StackFolder
+) -> None:
+    killed = pid_of(stack, name)
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: pid_of(written(folder), name) != killed)
+    eventually(lambda: psutil.pid_exists(pid_of(written(folder), name)))
+    now = written(folder)
+    assert {**now, "pids": None} == {**stack, "pids": None}
+    eventually(lambda: answers(now["api_url"]) and answers(now["worker_url"]))
+    time.sleep(1)  # supervisord takes a process that ends within its first second for a failed start
+
+
+def test_a_second_stack_in_the_same_folder_is_refused(stack: dict[str, Any], folder: StackFolder) -> None:
+    supervisor = stack["pids"]["supervisor"]
+    with pytest.raises(StackError, match=rf"already up here \(pid {supervisor}\): badgectl status, badgectl down"):
+        up(folder)
+    assert answers(stack["api_url"])
+
+
+def test_two_at_once_do_not_start_twice(folder: StackFolder) -> None:
+    with folder.locked(), pytest.raises(StackError, match="another badgectl is starting or stopping"):
+        up(folder)
+
+
+def test_what_a_killed_supervisor_left_is_cleaned_up_by_the_next_up(stack: dict[str, Any], folder: StackFolder) -> None:
+    os.kill(stack["pids"]["supervisor"], signal.SIGKILL)
+    orphans = [pid_of(stack, name) for name in ("api", "award_worker", "kafka", "postgres")]
+    up(folder)
+    assert not any(psutil.pid_exists(pid) for pid in orphans)
+    now = written(folder)
+    assert (now["tenant"], now["api_url"]) == (stack["tenant"], stack["api_url"])
+
+
+def test_what_a_killed_supervisor_left_is_cleaned_up_by_down(stack: dict[str, Any], folder: StackFolder) -> None:
+    os.kill(stack["pids"]["supervisor"], signal.SIGKILL)
+    assert take_down(folder).left_over >= 4
+    assert running(folder) == []
+
+
+def test_down_leaves_nothing_but_the_data(stack: dict[str, Any], folder: StackFolder) -> None:
+    assert take_down(folder).supervisor == stack["pids"]["supervisor"]
+    assert running(folder) == []
+    assert not folder.stack.exists()
+    up(folder)
+    now = written(folder)
+    assert (now["tenant"], now["postgres_dsn"]) == (stack["tenant"], stack["postgres_dsn"])
+
+
+async def test_where_nothing_is_up_there_is_no_status(tmp_path: Path) -> None:
+    assert await stack_status(StackFolder.below(tmp_path)) == []
+
+
+def test_where_nothing_is_up_down_has_nothing_to_do(tmp_path: Path) -> None:
+    done = take_down(StackFolder.below(tmp_path))
+    assert (done.supervisor, done.left_over) == (None, 0)
+
+
+def test_a_service_that_does_not_stay_up_is_told_with_its_log_and_nothing_is_left(tmp_path: Path) -> None:
+    folder = StackFolder.below(tmp_path)
+    with pytest.raises(StackError, match=r"api-1 does not stay up[\s\S]*no such luck"):
+        bring_up(folder, Wishes(), QUIET, services=BROKEN)
+    assert running(folder) == []

@@ -1,0 +1,189 @@
+"""Servers for the tests: one Postgres and one Kafka as plain children of the test run, on free ports."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
+
+from rich.console import Console
+
+from devstack import kafka, kafka_jars, postgres
+from devstack.kafka import KafkaServer
+from devstack.ports import next_free
+from devstack.postgres import PostgresServer
+
+_DEADLINE_S = 60
+_STOP_S = 20
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+
+
+class PostgresProcess:
+    """A Postgres that can be killed and started again on the same port and data."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
+        """Choose a free port unless one is given; nothing runs before `start`."""
+        port = port or _free_port()
+        self.server = PostgresServer(folder=folder, port=port, overrides=overrides or {})
+        self._child = _Child("Postgres", stop_signal=SIGINT)
+
+    @property
+    def database_url(self) -> str:
+        """The superuser's connection string to the database postgres."""
+        return self.server.dsn()
+
+    def start(self) -> None:
+        """Create the data folder unless there is one; return when the server answers."""
+        self.server.prepare()
+        self._child.start(self.server.command(), folder=self.server.folder, environment={})
+        self._child.wait(postgres.wait_until_answers(self.server, deadline_s=_DEADLINE_S, is_running=self._child.runs))
+
+    def kill(self) -> None:
+        """SIGKILL the server."""
+        self._child.kill()
+
+    def stop(self) -> None:
+        """Stop the server in an orderly way; nothing when it does not run."""
+        self._child.stop()
+
+
+class KafkaProcess:
+    """A broker that can be killed and started again on the same port and data, with other properties if wanted."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
+        """Choose free ports, fetch the jars if they are not there; nothing runs before `start`."""
+        jars = kafka_jars.install(Console(stderr=True))
+        port = port or _free_port()
+        controller_port = next_free(port + 1, {port})
+        self.server = KafkaServer(
+            folder=folder, jars=jars, port=port, controller_port=controller_port, overrides=overrides or {}
+        )
+        self._child = _Child("Kafka", stop_signal=SIGTERM)
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect first."""
+        return self.server.bootstrap
+
+    def start(self, overrides: Mapping[str, str] | None = None) -> None:
+        """Return when the broker answers; `overrides` replace those of before, None keeps them."""
+        if overrides is not None:
+            self.server = replace(self.server, overrides=overrides)
+        self.server.prepare()
+        self._child.start(self.server.command(), folder=self.server.folder, environment=self.server.environment())
+        self._child.wait(kafka.wait_until_answers(self.bootstrap, deadline_s=_DEADLINE_S, is_running=self._child.runs))
+
+    def kill(self) -> None:
+        """SIGKILL the broker."""
+        self._child.kill()
+
+    def stop(self) -> None:
+        """Stop the broker in an orderly way; nothing when it does not run."""
+        self._child.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestServers:
+    """Both servers, running."""
+
+    __test__ = False
+
+    postgres: PostgresProcess
+    kafka: KafkaProcess
+
+    @property
+    def database_url(self) -> str:
+        """The superuser's connection string to the database postgres."""
+        return self.postgres.database_url
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Where clients connect first."""
+        return self.kafka.bootstrap
+
+
+@contextmanager
+def test_servers(folder: Path) -> Iterator[TestServers]:
+    """Run one Postgres (which forgets what a power cut would take) and one Kafka below the folder."""
+    servers = TestServers(
+        postgres=PostgresProcess(folder / "postgres", overrides=_NOT_DURABLE), kafka=KafkaProcess(folder / "kafka")
+    )
+    both: tuple[PostgresProcess | KafkaProcess, ...] = (servers.postgres, servers.kafka)
+    try:
+        with ThreadPoolExecutor() as pool:
+            started = [pool.submit(one.start) for one in both]
+        for start in started:
+            start.result()
+        yield servers
+    finally:
+        for one in both:
+            one.stop()
+
+
+test_servers.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
+
+
+class _Child:
+    """A child process whose output goes to server.log in its folder."""
+
+    def __init__(self, name: str, *, stop_signal: Signals) -> None:
+        self._name = name
+        self._stop_signal = stop_signal
+        self._running: subprocess.Popen[bytes] | None = None
+        self._log = Path()
+
+    def start(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> None:
+        if self.runs():
+            msg = f"{self._name} runs already"
+            raise RuntimeError(msg)
+        self._log = folder / "server.log"
+        with self._log.open("ab") as log:
+            # In a session of its own, so that Ctrl-C reaches the tests alone, which stop it in order.
+            self._running = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def runs(self) -> bool:
+        return self._running is not None and self._running.poll() is None
+
+    def wait(self, answer: Coroutine[None, None, None]) -> None:
+        try:
+            asyncio.run(answer)
+        except Exception as error:
+            error.add_note(self._log.read_text(encoding="utf-8", errors="replace")[-4000:])
+            self.stop()
+            raise
+
+    def kill(self) -> None:
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
+
+    def stop(self) -> None:
+        if self._running is None:
+            return
+        self._running.send_signal(self._stop_signal)
+        try:
+            self._running.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def _free_port() -> int:
+    """Return a free port below those that the system gives to clients.
+
+    From that range, a client that calls a server while it is down may be given the server's own port, connect to
+    itself and keep the server from coming back.
+    """
+    return next_free(15000 + secrets.randbelow(15000), set())

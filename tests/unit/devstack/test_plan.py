@@ -1,0 +1,63 @@
+"""Ports: the usual ones, those of last time, or the next that are free."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.errors import StackError
+from devstack.plan import Plan, Wishes, choose_ports, load_plan
+from devstack.ports import next_free
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def every_port(plan: Plan) -> list[int]:
+    return [*plan.api, *plan.worker, plan.kafka, plan.controller, plan.postgres, plan.control]
+
+
+def test_a_taken_port_is_passed_over(taken_port: int) -> None:
+    assert next_free(taken_port, set()) > taken_port
+
+
+def test_a_port_is_chosen_once() -> None:
+    chosen: set[int] = set()
+    assert next_free(20000, chosen) != next_free(20000, chosen)
+
+
+def test_every_process_has_a_port_of_its_own() -> None:
+    ports = every_port(choose_ports(Wishes(gateways=3, workers=2), None))
+    assert len(ports) == len(set(ports)) == 9
+
+
+def test_ports_are_remembered(tmp_path: Path) -> None:
+    first = choose_ports(Wishes(gateways=2, workers=2), None)
+    first.save(tmp_path / "plan.json")
+    again = choose_ports(Wishes(gateways=2, workers=2), load_plan(tmp_path / "plan.json"))
+    assert every_port(again) == every_port(first)
+
+
+def test_each_stack_has_a_password_of_its_own() -> None:
+    passwords = {choose_ports(Wishes(), None).control_password for _ in range(2)}
+    assert len(passwords) == 2
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken_port: int) -> None:
+    with pytest.raises(StackError, match=f"^port {taken_port} is taken$"):
+        choose_ports(Wishes(api_port=taken_port), None)
+
+
+def test_a_port_that_was_asked_for_wins_over_the_remembered_one() -> None:
+    wanted = next_free(21000, set())
+    assert choose_ports(Wishes(api_port=wanted), choose_ports(Wishes(), None)).api == (wanted,)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"api": [1]}', '{"api": 1, "worker": []}'])
+def test_a_plan_that_cannot_be_read_is_forgotten(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    assert load_plan(tmp_path / "plan.json") is None

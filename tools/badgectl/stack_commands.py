@@ -1,0 +1,162 @@
+"""`badgectl up`, `down` and `status`: the embedded stack in the current folder."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from devstack.errors import StackError
+from devstack.layout import StackFolder
+from devstack.plan import Wishes
+from devstack.stack import RunningStack, bring_up, take_down, uninterrupted
+from devstack.stack_status import ProgramStatus, stack_status
+
+_INTERRUPTED = 130
+
+
+def up(
+    *,
+    detach: Annotated[
+        bool, typer.Option(help="Return when every process is ready; stop with `badgectl down`.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="How many award workers.")] = 1,
+    gateways: Annotated[int, typer.Option(min=1, max=32, help="How many HTTP gateways.")] = 1,
+    reset: Annotated[bool, typer.Option(help="Delete the stack's data first.")] = False,
+    api_port: Annotated[int | None, typer.Option(min=1, max=65535, help="The first gateway's port.")] = None,
+) -> None:
+    """Start Postgres, Kafka, the gateway and the worker below .badges, with a demo tenant."""
+    folder, console = StackFolder.below(Path.cwd()), Console()
+    wishes = Wishes(gateways=gateways, workers=workers, api_port=api_port)
+    with _errors_told():
+        _interrupt_on_every_end()
+        try:
+            stack = bring_up(folder, wishes, console, is_reset=reset)
+        except KeyboardInterrupt as error:
+            raise typer.Exit(_INTERRUPTED) from error
+        if detach:
+            _introduce(stack, console)
+        else:
+            _stay(stack, console)
+
+
+def down() -> None:
+    """Stop the stack in the current folder. Its data stays."""
+    folder, console = StackFolder.below(Path.cwd()), Console()
+    if not folder.path.exists():
+        console.print("Nothing is up here.")
+        return
+    with _errors_told(), folder.locked():
+        done = take_down(folder)
+    if done.supervisor is not None:
+        console.print(
+            f"Stopped the stack (supervisor {done.supervisor}). Its data stays in {escape(str(folder.path))}.",
+            soft_wrap=True,
+        )
+    if done.left_over:
+        console.print(f"Stopped {done.left_over} processes that no supervisor looked after.")
+    if done.supervisor is None and not done.left_over:
+        console.print("Nothing is up here.")
+
+
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show each process of the stack. Exit code 0 when all run and are ready, else 1."""
+    found = asyncio.run(stack_status(StackFolder.below(Path.cwd())))
+    if as_json:
+        typer.echo(json.dumps([asdict(program) for program in found], indent=2))
+    elif found:
+        Console().print(_table(found))
+    else:
+        typer.echo("Nothing is up here.")
+    if not found or not all(program.is_ready for program in found):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except StackError as error:
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from error
+    except PermissionError as error:
+        remark = f"no access to {error.filename}. Was the stack started here by another user?"
+        Console(stderr=True).print(f"[red]error:[/] {escape(remark)}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _interrupt_on_every_end() -> None:
+    """Let SIGTERM and the end of the terminal do what Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def _stay(stack: RunningStack, console: Console) -> None:
+    """Return when the stack has ended: at a signal, with the terminal, or without us."""
+    try:
+        _introduce(stack, console)
+        console.print("Ctrl-C stops everything.")
+        ended = stack.supervisor.wait()
+    except (KeyboardInterrupt, OSError):
+        # The terminal may be gone.
+        with suppress(OSError):
+            console.print("Stopping …")
+        with uninterrupted():
+            take_down(stack.folder)
+        with suppress(OSError):
+            console.print("Stopped.")
+        return
+    done = take_down(stack.folder)
+    if ended or done.left_over:
+        msg = f"supervisord ended (code {ended}); what it looked after was stopped. See {stack.folder.logs}."
+        raise StackError(msg)
+    console.print("The stack was stopped.")
+
+
+def _introduce(stack: RunningStack, console: Console) -> None:
+    """Print where everything is, and lines to paste."""
+    plan, tenant = stack.plan, stack.tenant
+    console.print()
+    for name, value in (
+        ("API", f"{plan.api_url}   (documentation: {plan.api_url}/docs)"),
+        ("worker", plan.worker_url),
+        ("Kafka", plan.kafka_bootstrap),
+        ("Postgres", f"127.0.0.1:{plan.postgres}   (connection string: {stack.folder.stack})"),
+        ("live key", tenant.live_key),
+        ("live admin key", tenant.live_admin_key),
+        ("test key", tenant.test_key),
+        ("test admin key", tenant.test_admin_key),
+    ):
+        console.print(f"[bold]{name:<15}[/] {escape(value)}", soft_wrap=True, highlight=False)
+    award = (
+        f"curl -sS -w '\\n' -X POST {plan.api_url}/api/v1/gamify/badges/award -H 'X-API-Key: {tenant.live_key}' "
+        '-H \'Content-Type: application/json\' -d \'{"participant_id": "user_123", "badge_code": "power_user"}\''
+    )
+    badges = (
+        f"curl -sS -w '\\n' {plan.api_url}/api/v1/gamify/participants/user_123/badges -H 'X-API-Key: {tenant.live_key}'"
+    )
+    # Not through Rich: what is pasted must be one line.
+    typer.echo(
+        f"\nAward a badge:\n{award}\n\nOnce more, now with already_earned: true:\n{award}\n\nList them:\n{badges}\n"
+    )
+    sys.stdout.flush()
+
+
+def _table(found: list[ProgramStatus]) -> Table:
+    table = Table("process", "state", "ready", "pid", "address", "up for", box=None)
+    for program in found:
+        ready = "[green]yes[/]" if program.is_ready else "[red]no[/]"
+        up_for = str(timedelta(seconds=program.uptime_s))
+        table.add_row(program.name, program.state, ready, str(program.pid or "-"), program.address, up_for)
+    return table
