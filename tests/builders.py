@@ -8,7 +8,8 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
-from domain.awards import AwardRequest, LogPosition, RawRecord, ReplyAddress
+from domain.awards import Award, AwardRequest, LogPosition, RawRecord, ReplyAddress
+from domain.badges import Badge, Rarity
 from messaging.award_requested import encode_request
 from messaging.clients import create_producer, stop_producer
 from messaging.settings import KafkaSettings
@@ -34,6 +35,34 @@ def award_request(**changes: Any) -> AwardRequest:
     return AwardRequest(**fields | {k: UUID(str(v)) if k == "tenant_id" else v for k, v in changes.items()})
 
 
+def badge(**changes: Any) -> Badge:
+    """The active definition of power_user."""
+    fields: dict[str, Any] = {
+        "id": UUID("22222222-2222-4222-8222-222222222222"),
+        "tenant_id": TENANT,
+        "code": "power_user",
+        "name": "Power User",
+        "rarity": Rarity.RARE,
+        "is_active": True,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Badge(**fields | changes)
+
+
+def award_of(request: AwardRequest, badge: Badge) -> Award:
+    """The award that a request earns."""
+    return Award(
+        tenant_id=request.tenant_id,
+        participant_id=request.participant_id,
+        badge_id=badge.id,
+        earned_at=request.earned_at,
+        metadata=request.metadata,
+        request_id=request.request_id,
+        source=request.source,
+    )
+
+
 def raw_record(
     value: bytes | None = None,
     *,
@@ -56,8 +85,8 @@ def raw_record(
 async def publish(kafka: KafkaSettings, *requests: AwardRequest, partition: int | None = None) -> None:
     """Publish as an upstream service does, in order; to one partition if asked."""
     producer: AIOKafkaProducer = create_producer(kafka)
-    await producer.start()
     try:
+        await producer.start()
         topic = topics_of(kafka).award_requests
         sent = []
         for request in requests:

@@ -88,10 +88,12 @@ async def demo(database_url: str) -> DemoTenant:
 
 @pytest.fixture
 async def badges(
-    database_url: str, kafka: KafkaSettings, demo: DemoTenant, tmp_path: Path
+    database_url: str,
+    kafka: KafkaSettings,
+    demo: DemoTenant,  # noqa: ARG001 - only has to be there
+    tmp_path: Path,
 ) -> AsyncIterator[Installation]:
     """An installation with the demo tenant; the test starts the gateways and workers it wants."""
-    assert demo
     async with installation(database_url, kafka, tmp_path) as place:
         yield place
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from domain.awards import ReplyAddress
@@ -89,7 +88,7 @@ class OutcomeReader:
                 async with self._consumer() as consumer:
                     self._ready.set()
                     await self._pump(consumer)
-            except (KafkaError, TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, callers need a reader
                 log.warning("outcomes.reader_restarts", error=repr(error))
             finally:
                 self._ready.clear()

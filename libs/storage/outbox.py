@@ -23,7 +23,11 @@ COMMAND_SECONDS = 10
 ROWS_PER_CLAIM = 1000
 
 _MIRROR = "SELECT emit_seq FROM relay_state"
-_BACKLOG = "SELECT coalesce(sum(message_count), 0) FROM outbox"
+# Both ends of the primary key: cheap, however long the outbox is.
+_BACKLOG = """
+    SELECT o.first, o.last, extract(epoch FROM now() - f.created_at) AS oldest_seconds
+    FROM (SELECT min(id) AS first, max(id) AS last FROM outbox) AS o JOIN outbox AS f ON f.id = o.first
+"""
 _HIGHEST_CLAIM = "SELECT coalesce(max(emit_seq), 0) FROM outbox WHERE emit_seq IS NOT NULL"
 
 _SETTLE = """
@@ -66,6 +70,14 @@ class ClaimedRow:
     message_count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits in the outbox: worker batches (at most so many), and how long the oldest has."""
+
+    batches: int
+    oldest_seconds: float
+
+
 class OutboxSession:
     """A connection that may hold the relay's lock; see `open_outbox`."""
 
@@ -96,9 +108,14 @@ class OutboxSession:
         """Have new claims numbered above `watermark`."""
         await self._fetchval(_RAISE_NUMBERS, watermark)
 
-    async def backlog(self) -> int:
-        """Return how many messages wait in the outbox. Also tells Postgres that we are alive."""
-        return await self._fetchval(_BACKLOG)
+    async def backlog(self) -> Backlog:
+        """Return what waits in the outbox. Asking also tells Postgres that we are alive."""
+        async with self._one_at_a_time:
+            with storage_errors():
+                row = await self._connection.fetchrow(_BACKLOG)
+        if row is None:
+            return Backlog(batches=0, oldest_seconds=0.0)
+        return Backlog(batches=row["last"] - row["first"] + 1, oldest_seconds=float(row["oldest_seconds"]))
 
     async def claim(self, watermark: int, *, most_messages: int) -> Sequence[ClaimedRow]:
         """Return the next rows to publish, in order: first those claimed before, else new ones.

@@ -1,6 +1,7 @@
 """Wires the worker together. Nothing connects before the app runs."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def create_worker(
         consumer_only=True,
         allow_auto_create_topics=False,
         graceful_timeout=GRACE_SECONDS,
-        logger=None,
+        logger=logging.getLogger("faststream"),
     )
     intake.subscribe(broker, topics, batch_size=settings.batch_size)
 

@@ -56,10 +56,11 @@ class WorkerMetrics:
             registry=registry,
         )
         self.relay_failures = Counter("badges_relay_failures", "Leaderships that a failure ended", registry=registry)
-        self.outbox_messages = Gauge(
-            "badges_outbox_messages",
-            "Messages that wait in the outbox, as the leader sees it",
-            registry=registry,
+        self.outbox_batches = Gauge(
+            "badges_outbox_batches", "Worker batches that wait in the outbox, as the leader sees it", registry=registry
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "badges_outbox_oldest_seconds", "How long the oldest of them has waited", registry=registry
         )
         for outcome in ("awarded", "already_earned", "rejected"):
             self.requests.labels(outcome)

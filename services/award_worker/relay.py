@@ -120,7 +120,9 @@ class Relay:
     async def _ping(self, outbox: OutboxSession) -> None:
         """Keep the session alive; a stopped process no longer does, and loses the lock."""
         while True:
-            self._metrics.outbox_messages.set(await outbox.backlog())
+            backlog = await outbox.backlog()
+            self._metrics.outbox_batches.set(backlog.batches)
+            self._metrics.outbox_oldest_seconds.set(backlog.oldest_seconds)
             await asyncio.sleep(PING_SECONDS)
 
     async def _work(self, outbox: OutboxSession) -> None:

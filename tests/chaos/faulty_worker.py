@@ -15,10 +15,9 @@ import uvicorn
 
 from award_worker.app import Adapters, create_worker
 from award_worker.settings import WorkerSettings
-from domain.ports import AwardTransaction
 from messaging.event_log import EventLog
 from messaging.outbox_payload import OutboxMessage
-from storage.ledger import PostgresLedger
+from storage.ledger import PostgresLedger, PostgresTransaction
 from telemetry.logs import configure_logs
 
 
@@ -32,7 +31,7 @@ class DiesBeforeCommit(PostgresLedger):
     """Dies with everything of the first batch written, and nothing committed."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AwardTransaction]:
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         async with super().transaction() as transaction:
             yield transaction
             die()
@@ -42,7 +41,7 @@ class DiesAfterCommit(PostgresLedger):
     """Dies with the first batch committed, nobody told, and no offset committed."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AwardTransaction]:
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         async with super().transaction() as transaction:
             yield transaction
         die()
@@ -101,7 +100,7 @@ class StopsBeforeCommit(PostgresLedger):
     """Is stopped with the first batch written and not committed, its rows locked."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AwardTransaction]:
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         async with super().transaction() as transaction:
             yield transaction
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -20,9 +20,7 @@ async def award_until_answered(url: str, key: str) -> httpx.Response:
     """What a caller does who heeds 503 and Retry-After."""
     async with httpx.AsyncClient(timeout=10) as client, asyncio.timeout(RETRY_SECONDS):
         while True:
-            answer = await client.post(
-                f"{url}/api/v1/gamify/badges/award", json=AWARD, headers={"X-API-Key": key}
-            )
+            answer = await client.post(f"{url}/api/v1/gamify/badges/award", json=AWARD, headers={"X-API-Key": key})
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return answer
             await asyncio.sleep(int(answer.headers["Retry-After"]))
