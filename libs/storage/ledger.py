@@ -49,17 +49,22 @@ class PostgresTransaction:
             statements.FIND_DEFINITIONS,
             {"tenant_ids": [t for t, _ in wanted], "codes": [c for _, c in wanted]},
         )
-        found = {(row.tenant_id, row.code): row for row in rows}
+        found = {
+            (row.tenant_id, row.code): Definition(tenant_is_enabled=row.tenant_is_enabled, badge=_badge(row))
+            for row in rows
+        }
+        missing = [key for key in wanted if key not in found]
+        return {**found, **await self._without_badge(missing)} if missing else found
+
+    async def _without_badge(self, codes: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Definition]:
+        """What is known of codes that no badge has: whether their tenant exists, and is enabled."""
         tenants = await self._connection.execute(
-            statements.FIND_TENANTS, {"tenant_ids": sorted({t for t, _ in wanted})}
+            statements.FIND_TENANTS, {"tenant_ids": sorted({tenant_id for tenant_id, _ in codes})}
         )
         enabled = {row.id: row.is_enabled for row in tenants}
         return {
-            (tenant_id, code): Definition(
-                tenant_is_enabled=enabled[tenant_id],
-                badge=badge_of(found[tenant_id, code]) if (tenant_id, code) in found else None,
-            )
-            for tenant_id, code in wanted
+            (tenant_id, code): Definition(tenant_is_enabled=enabled[tenant_id], badge=None)
+            for tenant_id, code in codes
             if tenant_id in enabled
         }
 
@@ -143,9 +148,9 @@ async def _savepoint(connection: Connection) -> AsyncIterator[None]:
             yield
 
 
-def badge_of(row: Row[tuple[object, ...]]) -> Badge:
-    """Make the definition that a row of `badges` holds."""
+def _badge(row: Row[tuple[object, ...]]) -> Badge:
     columns = dict(row._mapping)  # noqa: SLF001 - public, despite its name
+    del columns["tenant_is_enabled"]
     return Badge(**columns | {"rarity": Rarity(columns["rarity"])})
 
 

@@ -8,8 +8,10 @@ from sqlalchemy import text
 # FOR SHARE: a deactivation waits for the awards under way, and those after it see it.
 FIND_DEFINITIONS = text("""
     SELECT b.id, b.tenant_id, b.code, b.name, b.description, b.icon_url, b.badge_color, b.rarity,
-           b.category, b.is_active, b.is_hidden, b.display_order, b.created_at, b.updated_at
+           b.category, b.is_active, b.is_hidden, b.display_order, b.created_at, b.updated_at,
+           t.is_enabled AS tenant_is_enabled
     FROM badges AS b
+    JOIN tenants AS t ON t.id = b.tenant_id
     JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:codes AS text[])) AS w (tenant_id, code)
       ON b.tenant_id = w.tenant_id AND b.code = w.code
     ORDER BY b.id

@@ -31,7 +31,7 @@ class Services:
     clock: Clock
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """The services of the app that answers."""
     services: Services = request.app.state.services
     return services
