@@ -82,9 +82,7 @@ async def is_tenant_enabled(connection: Connection, tenant_id: UUID) -> bool | N
 
 async def find_badge_codes(connection: Connection, *, tenant_id: UUID, codes: Sequence[str]) -> Mapping[str, bool]:
     """Return those of the codes that are defined, and whether each is active."""
-    query = select(badges.c.code, badges.c.is_active).where(
-        badges.c.tenant_id == tenant_id, badges.c.code.in_(codes)
-    )
+    query = select(badges.c.code, badges.c.is_active).where(badges.c.tenant_id == tenant_id, badges.c.code.in_(codes))
     return {row.code: row.is_active for row in await connection.execute(query)}
 
 
@@ -133,9 +131,7 @@ async def begin_rehearsal(connection: Connection) -> None:
     await connection.execute(_BEGIN_REHEARSAL)
 
 
-async def rehearse(
-    connection: Connection, *, tenant_id: UUID, pairs: Sequence[tuple[str, str]]
-) -> Mapping[str, int]:
+async def rehearse(connection: Connection, *, tenant_id: UUID, pairs: Sequence[tuple[str, str]]) -> Mapping[str, int]:
     """Return how many of the (participant, code) pairs would be new awards, by code.
 
     A pair counts once in a rehearsal, and not at all when it is awarded already.

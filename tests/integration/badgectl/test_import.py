@@ -1,0 +1,160 @@
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from devstack.seed import DemoTenant
+from processes import Installation
+
+ROWS = 3000
+PAIRS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+async def begin(place: Installation, *arguments: str) -> asyncio.subprocess.Process:
+    environment = {
+        **os.environ,
+        "BADGES_DATABASE_URL": place.database_url,
+        "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
+        "BADGES_KAFKA_PREFIX": place.kafka.prefix,
+    }
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "badgectl", *arguments, stdout=pipe, stderr=pipe, env=environment
+    )
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def badgectl(place: Installation, *arguments: str) -> Ended:
+    return await ended(await begin(place, *arguments))
+
+
+def write_xml(folder: Path) -> Path:
+    """Each pair once, then a third of the pairs again, later."""
+    rows = [
+        f'<row Id="{n}" UserId="{n % PAIRS}" Name="Badge {n % PAIRS % 7}" '
+        f'Date="20{10 + n // 1000}-01-01T00:{n % 3600 // 60:02}:{n % 60:02}.5" Class="{n % 3 + 1}"/>'
+        for n in range(ROWS)
+    ]
+    path = folder / "Badges.xml"
+    path.write_text("<badges>\n" + "\n".join(rows) + "\n</badges>\n")
+    return path
+
+
+async def test_each_pair_is_awarded_once_with_its_first_date(
+    worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = write_xml(tmp_path)
+    arguments = ("import", str(file), "--create-badges", "--tenant", demo.id, "--json")
+
+    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).summary
+    assert (rehearsal["awarded"], rehearsal["already_earned"]) == (PAIRS, ROWS - PAIRS)
+    assert len(rehearsal["created_badges"]) == 7
+    assert await connection.fetchval("SELECT count(*) FROM awards") == 0
+    assert await connection.fetchval("SELECT count(*) FROM badges WHERE code LIKE 'badge_%'") == 0
+
+    first = await badgectl(worker, *arguments)
+    assert first.code == 0, first.err
+    assert (first.summary["published"], first.summary["awarded"]) == (ROWS, PAIRS)
+    assert (first.summary["already_earned"], first.summary["not_answered"]) == (ROWS - PAIRS, 0)
+    assert await connection.fetchval("SELECT count(*) FROM awards WHERE earned_at >= '2012-01-01'") == 0
+
+    again = (await badgectl(worker, *arguments)).summary
+    assert (again["awarded"], again["already_earned"], again["created_badges"]) == (0, ROWS, [])
+    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).summary
+    assert (rehearsal["awarded"], rehearsal["already_earned"]) == (0, ROWS)
+
+    events = [json.loads(line) for line in (await badgectl(worker, "events", "--json")).out.splitlines()]
+    assert len({event["id"] for event in events}) == len(events) == PAIRS
+
+
+async def test_killed_worker_costs_time_but_no_outcome(
+    worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    importing = await begin(
+        worker, "import", str(write_xml(tmp_path)), "--create-badges", "--tenant", demo.id, "--json"
+    )
+    while await connection.fetchval("SELECT count(*) FROM awards") == 0:  # noqa: ASYNC110 - Postgres tells nobody
+        await asyncio.sleep(0.005)
+    worker.services[0].kill()
+    worker.services[0].start()
+
+    done = await ended(importing)
+
+    assert done.code == 0, done.err
+    assert (done.summary["awarded"], done.summary["already_earned"]) == (PAIRS, ROWS - PAIRS)
+    assert await connection.fetchval("SELECT count(*) FROM awards") == PAIRS
+
+
+async def test_rejected_and_invalid_rows_are_counted_by_reason(
+    worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    await connection.execute("UPDATE badges SET is_active = false WHERE code = 'night_owl'")
+    file = tmp_path / "rows.csv"
+    rows = ["u1,power_user", "u2,power_user", "u1,power_user", "u1,nowhere", "u1,night_owl", ",power_user"]
+    file.write_text("\n".join(["participant_id,badge_code", *rows]))
+    expected = {"awarded": 2, "already_earned": 1, "rejected": {"badge_not_found": 2}, "invalid": 1}
+
+    rehearsal = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json", "--dry-run")
+    assert expected.items() <= rehearsal.summary.items()
+    done = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json")
+    assert expected.items() <= done.summary.items()
+    assert done.code == 0
+    assert "line 7: participant_id is missing" in done.err
+
+    letters = (await badgectl(worker, "events", "--dlq", "--json")).out.splitlines()
+    assert [json.loads(letter)["dlq_reason"] for letter in letters] == ["badge_not_found"] * 2
+
+
+async def test_broken_file_is_imported_up_to_the_broken_place(
+    worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "Badges.xml"
+    row = '<row UserId="1" Name="Power User" Date="2012-01-01T00:00:00" Class="2"/>'
+    file.write_text(f"<badges>{row}{row}<row")
+    done = await badgectl(worker, "import", str(file), "--tenant", demo.id)
+    assert done.code == 1
+    assert "after row 2" in done.err
+    assert "same command again" in done.err
+    assert await connection.fetchval("SELECT count(*) FROM awards") == 1
+
+
+async def test_without_a_worker_the_import_gives_up_and_says_so(
+    badges: Installation, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.ndjson"
+    file.write_text('{"participant_id": "u", "badge_code": "power_user"}\n')
+    done = await badgectl(badges, "import", str(file), "--tenant", demo.id, "--patience", "1", "--json")
+    assert done.code == 1
+    assert (done.summary["published"], done.summary["not_answered"]) == (1, 1)
+    assert "nothing has moved" in done.err
+
+
+async def test_unknown_tenant_is_an_error_before_anything_is_published(badges: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("participant_id,badge_code\nu,power_user\n")
+    tenant = "6f6d1f0c-5d1b-5a0e-9a57-2f4f0f6c8f11"
+    done = await badgectl(badges, "import", str(file), "--tenant", tenant)
+    assert done.code == 1
+    assert f"no tenant {tenant}" in done.err

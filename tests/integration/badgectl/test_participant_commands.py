@@ -1,0 +1,72 @@
+import asyncio
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from devstack.seed import DemoTenant
+from processes import Installation
+
+
+def badgectl(place: Installation, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "badgectl", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
+            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
+            "BADGES_DATABASE_URL": place.database_url,
+            **environment,
+        },
+    )
+
+
+@pytest.fixture
+async def gateway(worker: Installation, demo: DemoTenant) -> dict[str, str]:
+    """A gateway's address and key, as the environment says them."""
+    service = await worker.gateway().ready()
+    return {"BADGES_URL": service.url, "BADGES_KEY": demo.live_key}
+
+
+async def test_awards_over_http_are_listed_and_seen_as_events(worker: Installation, gateway: dict[str, str]) -> None:
+    for participant_id in ("..", "a/b %2F"):
+        first = badgectl(worker, "award", participant_id, "power_user", "--metadata", '{"a": 1}', "--json", **gateway)
+        assert json.loads(first.stdout)["already_earned"] is False, first.stderr
+        again = badgectl(worker, "award", participant_id, "power_user", **gateway)
+        assert "had it already" in again.stdout
+        listed = badgectl(worker, "badges", participant_id, "--earned-only", "--json", **gateway)
+        assert [badge["code"] for badge in json.loads(listed.stdout)["badges"]] == ["power_user"]
+    assert "power_user" in badgectl(worker, "badges", "..", **gateway).stdout
+
+    refused = badgectl(worker, "award", "u", "nowhere", **gateway)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Badge 'nowhere' not found" in refused.stderr
+
+    while len(lines := badgectl(worker, "events", "--json").stdout.splitlines()) < 2:  # noqa: ASYNC110 - the relay may be a moment behind
+        await asyncio.sleep(0.1)
+    events = [json.loads(line) for line in lines]
+    assert {event["subject"] for event in events} == {"..", "a/b %2F"}
+    assert events[0]["data"]["metadata"] == {"a": 1}
+    assert len(badgectl(worker, "events", "--limit", "1").stdout.splitlines()) == 1
+
+
+async def test_followed_events_end_quietly_when_interrupted(worker: Installation) -> None:
+    following = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "badgectl", "events", "--follow"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "BADGES_KAFKA_BOOTSTRAP": worker.kafka.bootstrap,
+            "BADGES_KAFKA_PREFIX": worker.kafka.prefix,
+        },
+    )
+    await asyncio.sleep(3)
+    following.send_signal(2)
+    out, err = await following.communicate()
+    assert (following.returncode, out, err) == (130, b"", b"")

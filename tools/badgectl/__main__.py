@@ -1,0 +1,36 @@
+"""`badgectl`: the operators' command line."""
+
+from typing import Annotated
+
+import typer
+
+from badgectl.award_commands import award, badges
+from badgectl.event_commands import events
+from badgectl.import_command import import_file
+from badgectl.schema_commands import migrate, topics
+from badgectl.stack_commands import down, status, up
+from telemetry.logs import configure_logs
+
+app = typer.Typer(name="badgectl", no_args_is_help=True, pretty_exceptions_show_locals=False)
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(migrate)
+app.command()(topics)
+app.command("import")(import_file)
+app.command()(award)
+app.command()(badges)
+app.command()(events)
+
+
+@app.callback()
+def options(
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the libraries' warnings too.")] = False,
+) -> None:
+    """Run and operate Badges: the stack on this machine, imports, awards, events."""
+    configure_logs("WARNING" if verbose else "CRITICAL")
+
+
+if __name__ == "__main__":
+    app()
