@@ -62,6 +62,15 @@ class PatientBroker(KafkaBroker):
         await super().start()
         log.info("worker.consumes")
 
+    async def stop(self, *error: Any) -> None:  # noqa: ANN401 - FastStream's own signature
+        """Finish the batch under way, then leave the group, named or not."""
+        for subscriber in self.subscribers:
+            consumer = getattr(subscriber, "consumer", None)
+            if consumer is not None:
+                # aiokafka does not have a named member leave; who ends in an orderly way does not come back at once.
+                consumer._coordinator._group_instance_id = None  # noqa: SLF001 - no public way
+        await super().stop(*error)
+
 
 def create_worker(
     settings: WorkerSettings, *, leave: Callable[[], NoReturn], adapters: Adapters | None = None
@@ -105,7 +114,7 @@ def create_worker(
         graceful_timeout=GRACE_SECONDS,
         logger=logging.getLogger("faststream"),
     )
-    intake.subscribe(broker, topics, batch_size=settings.batch_size)
+    intake.subscribe(broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -47,11 +47,12 @@ class Intake:
         self._clock = clock
         self._leave = leave
 
-    def subscribe(self, broker: KafkaBroker, topics: Topics, *, batch_size: int) -> None:
+    def subscribe(self, broker: KafkaBroker, topics: Topics, *, batch_size: int, instance_id: str | None) -> None:
         """Register with the broker, by the rules for the worker in `docs/reliability.md`."""
         subscriber = broker.subscriber(
             topics.award_requests,
             group_id=topics.worker_group,
+            group_instance_id=instance_id,
             batch=True,
             max_records=batch_size,
             batch_timeout_ms=10,

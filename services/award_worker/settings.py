@@ -19,6 +19,12 @@ class WorkerSettings(BaseSettings):
     """Where `/livez`, `/readyz` and `/metrics` are served."""
 
     port: int = Field(default=8001, ge=0, le=65535)
+    instance_id: str | None = None
+    """Names this worker for Kafka, if it has a name that no other one has and that outlives a crash: a pod's name, say.
+
+    Restarted under its name it has its partitions back at once, instead of after the 6 s of its session.
+    """
+
     batch_size: int = Field(default=1000, ge=1, le=5000)
     """Requests in a batch, at most."""
 

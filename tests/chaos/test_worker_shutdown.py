@@ -1,9 +1,10 @@
-"""SIGTERM: the batch under way is finished and committed, and the group is left."""
+"""How fast partitions change hands: at SIGTERM, and when a named worker comes back."""
 
 import asyncio
 import signal
 
 import asyncpg
+import pytest
 
 from builders import award_request, publish
 from devstack.seed import DemoTenant
@@ -15,11 +16,15 @@ REQUESTS = 3000
 SESSION_SECONDS = 6
 
 
+@pytest.mark.parametrize("names", [({}, {}), ({"instance_id": "worker-1"}, {"instance_id": "worker-2"})])
 async def test_worker_told_to_end_hands_its_partitions_over_at_once(
-    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+    names: tuple[dict[str, str], dict[str, str]],
+    badges: Installation,
+    demo: DemoTenant,
+    connection: asyncpg.Connection,
 ) -> None:
-    leaving = await badges.worker(batch_size="50").ready()
-    staying = await badges.worker(batch_size="50").ready()
+    leaving = await badges.worker(batch_size="50", **names[0]).ready()
+    staying = await badges.worker(batch_size="50", **names[1]).ready()
     await publish(
         badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"user_{n}") for n in range(REQUESTS))
     )
@@ -35,3 +40,19 @@ async def test_worker_told_to_end_hands_its_partitions_over_at_once(
     assert await connection.fetchval("SELECT count(*) FROM awards") == REQUESTS + 40
     assert staying.process is not None
     assert staying.process.poll() is None
+
+
+async def test_named_worker_that_was_killed_goes_on_at_once_when_it_is_back(
+    badges: Installation, demo: DemoTenant
+) -> None:
+    worker = await badges.worker(instance_id="worker-1").ready()
+    topic = topics_of(badges.kafka).badge_awarded
+    await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="before"))
+    await read_topic(badges.kafka, topic, at_least=1)
+    worker.kill()
+    worker.start()
+    loop = asyncio.get_running_loop()
+    restarted_at = loop.time()
+    await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="after"))
+    assert len(await read_topic(badges.kafka, topic, at_least=2)) == 2
+    assert loop.time() - restarted_at < SESSION_SECONDS

@@ -76,6 +76,8 @@ def programs(plan: Plan, services: ServiceCommands, servers: tuple[PostgresServe
     ):
         for number, port in enumerate(ports, start=1):
             own = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(port)}
+            if kind == WORKER:
+                own |= {f"{prefix}_INSTANCE_ID": f"{kind}-{number}"}
             found.append(
                 Program(
                     name=f"{kind}-{number}",
