@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from fastapi import Request
 from pydantic import (
@@ -19,23 +17,16 @@ from pydantic import (
 )
 
 from api.problems import ProblemError, field_errors, invalid, validation_error
-from domain.badges import Rarity
 from domain.errors import InvalidValueError
 from domain.json_text import parse_json
 from domain.limits import (
     BADGE_CODE_LENGTH,
-    BADGE_COLOR_LENGTH,
-    BADGE_NAME_LENGTH,
-    CATEGORY_LENGTH,
-    ICON_URL_LENGTH,
     PARTICIPANT_ID_LENGTH,
     REQUEST_BYTES,
     check_metadata,
     unstorable,
 )
 from domain.times import format_instant
-
-INT32 = 2**31
 
 
 def _storable(text: str) -> str:
@@ -51,26 +42,10 @@ def _metadata(value: object) -> object:
         raise ValueError(error.problem) from error
 
 
-def _web_address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise ValueError(f"must be a URL: {error}") from error
-    if parts.scheme.lower() not in {"http", "https"} or not parts.netloc:
-        raise ValueError("must be an http or https URL")
-    return text
-
-
 Text = Annotated[str, AfterValidator(_storable)]
 ParticipantId = Annotated[Text, Field(min_length=1, max_length=PARTICIPANT_ID_LENGTH)]
 BadgeCode = Annotated[Text, Field(min_length=1, max_length=BADGE_CODE_LENGTH)]
-BadgeName = Annotated[Text, Field(min_length=1, max_length=BADGE_NAME_LENGTH)]
-IconUrl = Annotated[Text, Field(max_length=ICON_URL_LENGTH), AfterValidator(_web_address)]
-Color = Annotated[Text, Field(max_length=BADGE_COLOR_LENGTH)]
-Category = Annotated[Text, Field(max_length=CATEGORY_LENGTH)]
-Order = Annotated[int, Field(ge=-INT32, lt=INT32)]
 Instant = Annotated[datetime, PlainSerializer(format_instant, return_type=str)]
-RarityName = Annotated[Rarity, Field(strict=False)]  # JSON has no enumerations: its text is read
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
 
 
@@ -135,59 +110,6 @@ class ParticipantBadges(BaseModel):
     badges: list[ParticipantBadgeEntry]
     total: int = Field(description="Number of rows returned.")
     earned_count: int = Field(description="How many of them are earned.")
-
-
-class BadgeBody(BaseModel):
-    """A badge to define."""
-
-    model_config = ConfigDict(
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "code": "power_user",
-                    "name": "Power User",
-                    "description": "Log in 10 times.",
-                    "icon_url": "https://cdn.example.com/badges/power.png",
-                    "badge_color": "#7C3AED",
-                    "rarity": "rare",
-                    "category": "engagement",
-                    "display_order": 10,
-                }
-            ]
-        },
-    )
-
-    code: BadgeCode = Field(description="Unique for the tenant, for ever.")
-    name: BadgeName
-    description: Text | None = None
-    icon_url: IconUrl | None = None
-    badge_color: Color | None = None
-    rarity: RarityName = Rarity.COMMON
-    category: Category | None = None
-    is_hidden: bool = False
-    display_order: Order = 0
-
-
-class BadgeResponse(BaseModel):
-    """A badge definition as it stands."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    tenant_id: UUID
-    code: str
-    name: str
-    description: str | None
-    icon_url: str | None
-    badge_color: str | None
-    rarity: str
-    category: str | None
-    is_active: bool
-    is_hidden: bool
-    display_order: int
-    created_at: Instant
-    updated_at: Instant
 
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.bodies import AwardBody, BadgeBody
+from api.badge_bodies import BadgeBody, BadgeChanges
+from api.bodies import AwardBody
 from api.problems import Problem
 
 DESCRIPTION = """\
@@ -24,7 +25,7 @@ def describe(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = get_openapi(title=app.title, version="1", description=DESCRIPTION, routes=app.routes)
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            for model in (AwardBody, BadgeBody, Problem):
+            for model in (AwardBody, BadgeBody, BadgeChanges, Problem):
                 described = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas.update(described.pop("$defs", {}))
                 schemas[model.__name__] = described

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from uuid import UUID
 
 import structlog
 from fastapi import FastAPI, Request
@@ -100,6 +101,11 @@ def award_pending() -> ProblemError:
         "The request is accepted, its outcome is not known yet; repeating the call is safe",
         retry_after=1,
     )
+
+
+def badge_id_not_found(badge_id: UUID) -> ProblemError:
+    """404: the tenant has no badge definition of that id."""
+    return ProblemError(HTTPStatus.NOT_FOUND, "badge_not_found", f"Badge '{badge_id}' not found")
 
 
 def invalid(field: str, problem: str, *, place: str = "body", kind: str = "value_error") -> ProblemError:
