@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -25,9 +26,35 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One environment of a tenant."""
+
+    id: UUID
+    slug: str
+    environment: Environment
+    is_enabled: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is kept of a key; the plain text is not."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who calls: the tenant of a key, and what the key may do."""
 
+    key_id: UUID
     tenant_id: UUID
     environment: Environment
     tenant_is_enabled: bool

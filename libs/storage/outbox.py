@@ -51,10 +51,10 @@ _CLAIM = """
     WITH pending AS (
         SELECT id, message_count FROM outbox WHERE emit_seq IS NULL ORDER BY id LIMIT $2
     ), counted AS (
-        SELECT id, sum(message_count) OVER (ORDER BY id) - message_count AS before FROM pending
+        SELECT id, message_count, sum(message_count) OVER (ORDER BY id) AS upto FROM pending
     ), numbered AS (
         SELECT id, nextval('outbox_emit_seq') AS emit_seq
-        FROM (SELECT id FROM counted WHERE before < $1 ORDER BY id) AS chosen
+        FROM (SELECT id FROM counted WHERE upto <= $1 OR upto = message_count ORDER BY id) AS chosen
     )
     UPDATE outbox AS o SET emit_seq = n.emit_seq FROM numbered AS n WHERE o.id = n.id
     RETURNING o.emit_seq, o.payload, o.message_count

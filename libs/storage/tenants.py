@@ -1,14 +1,21 @@
 """Tenants and API keys."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, text
 
-from domain.tenants import Environment, Principal
+from domain.tenants import ApiKey, Environment, Principal, Tenant
 from storage.database import Connection
+from storage.errors import storage_errors
 from storage.tables import api_keys, tenants
+
+_RECORD_USE = text("""
+    UPDATE api_keys AS k SET last_used_at = greatest(k.last_used_at, u.used_at)
+    FROM unnest(CAST(:key_ids AS uuid[]), CAST(:used_ats AS timestamptz[])) AS u (key_id, used_at)
+    WHERE k.id = u.key_id
+""")
 
 
 async def create_tenant(connection: Connection, *, tenant_id: UUID, slug: str, environment: Environment) -> None:
@@ -18,13 +25,20 @@ async def create_tenant(connection: Connection, *, tenant_id: UUID, slug: str, e
         DataRefusedError: the slug has that environment already.
     """
     values = {"id": tenant_id, "slug": slug, "environment": environment.value}
-    await connection.execute(tenants.insert().values(values))
+    with storage_errors():
+        await connection.execute(tenants.insert().values(values))
 
 
 async def find_tenant(connection: Connection, *, slug: str, environment: Environment) -> UUID | None:
     """Return the id of a tenant's environment; None when there is none."""
     query = select(tenants.c.id).where(tenants.c.slug == slug, tenants.c.environment == environment.value)
     return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def list_tenants(connection: Connection) -> Sequence[Tenant]:
+    """Return every environment of every tenant, by slug."""
+    rows = (await connection.execute(select(*tenants.c).order_by(tenants.c.slug, tenants.c.environment))).mappings()
+    return [Tenant(**{**row, "environment": Environment(row["environment"])}) for row in rows]
 
 
 async def set_tenant_enabled(connection: Connection, *, tenant_id: UUID, is_enabled: bool) -> None:
@@ -55,10 +69,42 @@ async def create_key(
     await connection.execute(api_keys.insert().values(values))
 
 
+async def list_keys(connection: Connection, *, tenant_ids: Collection[UUID]) -> Sequence[ApiKey]:
+    """Return the keys of the tenants, oldest first; revoked and expired ones too."""
+    columns = [column for column in api_keys.c if column.name != "key_hash"]
+    query = select(*columns).where(api_keys.c.tenant_id.in_(tenant_ids)).order_by(api_keys.c.created_at)
+    rows = (await connection.execute(query)).mappings()
+    return [ApiKey(**{**row, "scopes": frozenset(row["scopes"])}) for row in rows]
+
+
+async def revoke_key(connection: Connection, *, key_id: UUID) -> bool:
+    """Revoke a key, once: a second time keeps the first date. False when there is no such key. The caller commits."""
+    update = (
+        api_keys.update()
+        .where(api_keys.c.id == key_id)
+        .values(revoked_at=func.coalesce(api_keys.c.revoked_at, func.now()))
+    )
+    return (await connection.execute(update)).rowcount > 0
+
+
+async def record_key_use(connection: Connection, last_used: Mapping[UUID, datetime]) -> None:
+    """Note when keys were last used; a later date that is there already stays. The caller commits."""
+    ordered = sorted(last_used.items())
+    await connection.execute(
+        _RECORD_USE, {"key_ids": [key_id for key_id, _ in ordered], "used_ats": [used_at for _, used_at in ordered]}
+    )
+
+
 async def find_principal(connection: Connection, key_hash: bytes) -> Principal | None:
     """Return who holds the key; None when it is unknown, expired or revoked."""
     query = (
-        select(tenants.c.id, tenants.c.environment, tenants.c.is_enabled, api_keys.c.scopes)
+        select(
+            api_keys.c.id.label("key_id"),
+            tenants.c.id,
+            tenants.c.environment,
+            tenants.c.is_enabled,
+            api_keys.c.scopes,
+        )
         .join_from(api_keys, tenants, api_keys.c.tenant_id == tenants.c.id)
         .where(
             api_keys.c.key_hash == key_hash,
@@ -70,6 +116,7 @@ async def find_principal(connection: Connection, key_hash: bytes) -> Principal |
     if row is None:
         return None
     return Principal(
+        key_id=row.key_id,
         tenant_id=row.id,
         environment=Environment(row.environment),
         tenant_is_enabled=row.is_enabled,

@@ -44,6 +44,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         tasks = [
             asyncio.create_task(_connect(services.producer)),
             asyncio.create_task(services.reader.run()),
+            asyncio.create_task(services.authenticator.record_uses()),
         ]
         try:
             yield
@@ -52,6 +53,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await services.authenticator.record_uses_now()
             await stop_producer(services.producer)
             await services.database.close()
 
@@ -74,7 +76,7 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
         database=database,
         producer=producer,
         reader=reader,
-        authenticator=Authenticator(database),
+        authenticator=Authenticator(database, utc_now),
         directory=BadgeDirectory(database),
         rate_limit=AwardRateLimit(settings.awards_per_minute),
         award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics_of(settings.kafka)),

@@ -9,6 +9,7 @@ from badgectl.event_commands import events
 from badgectl.import_command import import_file
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
+from badgectl.tenant_commands import keys, tenants
 from telemetry.logs import configure_logs
 
 app = typer.Typer(name="badgectl", no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -21,6 +22,8 @@ app.command("import")(import_file)
 app.command()(award)
 app.command()(badges)
 app.command()(events)
+app.add_typer(tenants, name="tenants")
+app.add_typer(keys, name="keys")
 
 
 @app.callback()
