@@ -81,7 +81,7 @@ def create_worker(
     metrics = WorkerMetrics()
     topics = topics_of(settings.kafka)
     database = Database(str(settings.database_url), application=APPLICATION, pool_size=4)
-    producer = create_producer(settings.kafka)
+    producer = create_producer(settings.kafka, linger_ms=0)
     outcomes = OutcomePublisher(producer, topics)
     relay = Relay(
         open_outbox=lambda: open_outbox(str(settings.database_url), application=f"{APPLICATION}-relay"),

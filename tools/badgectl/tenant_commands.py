@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from badgectl import addresses
 from badgectl.failures import CommandError, failures_told
@@ -189,7 +189,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[object], *, as_json: bool
     if as_json:
         typer.echo(json_line(records))
         return
-    table = Table(*(column.replace("_", " ") for column in columns), box=None)
+    table = Table(*(Column(column.replace("_", " "), overflow="fold") for column in columns), box=None)
     for record in records:
         table.add_row(*(escape(printable(_shown(value))) for value in record.values()))
     result_console().print(table)
