@@ -78,7 +78,12 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
         reader=reader,
         authenticator=Authenticator(database, utc_now),
         directory=BadgeDirectory(database),
-        rate_limit=AwardRateLimit(settings.awards_per_minute),
+        rate_limit=AwardRateLimit(
+            settings.awards_per_minute,
+            redis_url=None if settings.rate_limit_store == "memory" else str(settings.rate_limit_store),
+            refuses_when_unknown=settings.rate_limit_when_unknown == "refuse",
+            metrics=metrics,
+        ),
         award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics_of(settings.kafka)),
         metrics=metrics,
         clock=utc_now,

@@ -26,6 +26,11 @@ class ApiMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.rate_limit_failures = Counter(
+            "badges_api_rate_limit_failures",
+            "Award calls whose count is not known because Redis could not be reached",
+            registry=registry,
+        )
         self.reader_is_ready = Gauge(
             "badges_api_outcome_reader_is_ready",
             "1 while the outcomes of award calls are seen",

@@ -1,23 +1,30 @@
-"""The cap on award calls per participant, by the `limits` library, in this process."""
+"""The cap on award calls per participant, by the `limits` library: in this process, or in Redis."""
 
+import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
+import structlog
 from cachetools import TTLCache
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import StorageError
 
-from api.problems import ProblemError
+from api.metrics import ApiMetrics
+from api.problems import ProblemError, unavailable
 from domain.tenants import Principal
 
 MOST_PARTICIPANTS = 100_000
 """Counted at once in one process; beyond that the longest unseen are forgotten."""
 
 WINDOW_SECONDS = 60
+STORE_SECONDS = 0.5
+
+log = structlog.get_logger()
 
 
 class RecentCalls(MemoryStorage):
@@ -52,34 +59,79 @@ class RecentCalls(MemoryStorage):
         return calls
 
 
-class AwardRateLimit:
-    """So many award calls for one participant in any minute."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCount:
+    """One call counted: whether it may go on, and what is left. `reset_time` is Unix time, in seconds."""
 
-    def __init__(self, calls_per_minute: int) -> None:
-        self._limit = RateLimitItemPerMinute(calls_per_minute)
-        self._limiter = MovingWindowRateLimiter(RecentCalls())
+    is_allowed: bool
+    limit: int
+    remaining: int
+    reset_time: float
 
-    async def count(self, principal: Principal, participant_id: str) -> tuple[bool, Mapping[str, str]]:
-        """Count one call; return whether it may go on, and the headers that tell of the cap.
-
-        `X-RateLimit-Reset` is the Unix time, in whole seconds, at which a call is free again.
-        """
-        identifiers = (str(principal.tenant_id), participant_id)
-        allowed = await self._limiter.hit(self._limit, *identifiers)
-        window = await self._limiter.get_window_stats(self._limit, *identifiers)
-        return allowed, {
-            "X-RateLimit-Limit": str(self._limit.amount),
-            "X-RateLimit-Remaining": str(window.remaining),
-            "X-RateLimit-Reset": str(math.ceil(window.reset_time)),
+    @property
+    def headers(self) -> dict[str, str]:
+        """Tell of the cap; `X-RateLimit-Reset` is the Unix time at which a call is free again."""
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(math.ceil(self.reset_time)),
         }
 
 
-def too_many_awards(headers: Mapping[str, str]) -> ProblemError:
+class AwardRateLimit:
+    """So many award calls for one participant in any minute."""
+
+    def __init__(
+        self, calls_per_minute: int, *, redis_url: str | None, refuses_when_unknown: bool, metrics: ApiMetrics
+    ) -> None:
+        """Count in Redis, for all gateways that name the same one, or in this process."""
+        self._limit = RateLimitItemPerMinute(calls_per_minute)
+        self._limiter = MovingWindowRateLimiter(_redis(redis_url) if redis_url else RecentCalls())
+        self._refuses_when_unknown = refuses_when_unknown
+        self._metrics = metrics
+
+    async def count(self, principal: Principal, participant_id: str) -> CallCount:
+        """Count one call.
+
+        Raises:
+            ProblemError: 503, where Redis cannot be reached and the settings say to refuse.
+        """
+        identifiers = (str(principal.tenant_id), participant_id)
+        limit = self._limit.amount
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                allowed = await self._limiter.hit(self._limit, *identifiers)
+                window = await self._limiter.get_window_stats(self._limit, *identifiers)
+        except (StorageError, TimeoutError) as error:
+            self._note_unknown(error)
+            return CallCount(is_allowed=True, limit=limit, remaining=limit, reset_time=time.time() + WINDOW_SECONDS)
+        return CallCount(is_allowed=allowed, limit=limit, remaining=window.remaining, reset_time=window.reset_time)
+
+    def _note_unknown(self, error: Exception) -> None:
+        self._metrics.rate_limit_failures.inc()
+        log.warning("rate_limit.unknown", error=repr(error), refused=self._refuses_when_unknown)
+        if self._refuses_when_unknown:
+            raise unavailable("The rate limit's store") from error
+
+
+def _redis(url: str) -> RedisStorage:
+    """The windows of `limits` in Redis; its errors come as `limits.errors.StorageError`."""
+    seconds = STORE_SECONDS
+    return RedisStorage(
+        f"async+{url}",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix="badges",
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+    )
+
+
+def too_many_awards(count: CallCount) -> ProblemError:
     """429, with the seconds until a call is free."""
-    wait = int(headers["X-RateLimit-Reset"]) - int(time.time())
     return ProblemError(
         HTTPStatus.TOO_MANY_REQUESTS,
         "RATE_LIMIT_PARTICIPANT_EXCEEDED",
-        f"More than {headers['X-RateLimit-Limit']} award calls in a minute for this participant",
-        retry_after=max(1, wait),
+        f"More than {count.limit} award calls in a minute for this participant",
+        retry_after=math.ceil(count.reset_time - time.time()),
     )

@@ -1,6 +1,8 @@
 """Settings of one gateway process."""
 
-from pydantic import Field, PostgresDsn
+from typing import Literal
+
+from pydantic import Field, PostgresDsn, RedisDsn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messaging.settings import KafkaSettings
@@ -17,6 +19,12 @@ class ApiSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     awards_per_minute: int = Field(default=120, ge=1)
     """Award calls for one participant; the next one is answered 429."""
+
+    rate_limit_store: Literal["memory"] | RedisDsn = "memory"
+    """Where calls are counted: in this process, or for many gateways in Redis (`redis://` or `rediss://`)."""
+
+    rate_limit_when_unknown: Literal["allow", "refuse"] = "allow"
+    """What to do with a call while Redis cannot be reached: let it through, or answer 503."""
 
     database_connections: int = Field(default=10, ge=1)
     log_level: str = "INFO"

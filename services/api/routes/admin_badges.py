@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from api.auth import Admin
 from api.badge_bodies import BadgeBody, BadgeChanges, BadgePage, BadgeResponse, MessageResponse
-from api.bodies import body_documentation, json_body
+from api.bodies import Text, body_documentation, json_body
 from api.problems import badge_id_not_found
 from api.routes.documentation import problems
 from api.services import Wired
@@ -23,7 +23,7 @@ BadgeId = Annotated[UUID, Path(description="UUID of the badge definition.")]
 async def list_badge_definitions(
     services: Wired,
     principal: Admin,
-    category: Annotated[str | None, Query(description="Filter by category.")] = None,
+    category: Annotated[Text | None, Query(description="Filter by category.")] = None,
     is_active: Annotated[bool | None, Query(description="Only definitions whose is_active matches.")] = None,
     page: Annotated[int, Query(ge=1, description="1-indexed page number.")] = 1,
     page_size: Annotated[int, Query(ge=1, le=100, description="Items per page.")] = 50,

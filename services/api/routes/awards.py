@@ -68,12 +68,11 @@ async def _count_call(
     body: AwardBody,
 ) -> None:
     """Count the call; its headers go on the answer, whatever that is."""
-    allowed, headers = await services.rate_limit.count(principal, body.participant_id)
-    if not allowed:
-        request.state.rate_limit_headers = headers
-        raise too_many_awards(headers)
-    request.state.rate_limit_headers = headers
-    response.headers.update(headers)
+    count = await services.rate_limit.count(principal, body.participant_id)
+    request.state.rate_limit_headers = count.headers
+    response.headers.update(count.headers)
+    if not count.is_allowed:
+        raise too_many_awards(count)
 
 
 def _request(services: Services, principal: Principal, body: AwardBody) -> AwardRequest:

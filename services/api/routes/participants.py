@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi.responses import Response
 
 from api.auth import Participant
 from api.bodies import ParticipantBadgeEntry, ParticipantBadges
+from api.conditional import conditional_json
 from api.paths import decode_segment
 from api.problems import ProblemError, invalid
 from api.routes.documentation import problems
@@ -39,7 +41,11 @@ async def participant_in_path(
 @router.get(
     "/participants/{participant_id}/badges",
     summary="List badges for a participant",
-    responses=problems(401, 403, 422, 503),
+    response_model=ParticipantBadges,
+    responses={
+        304: {"description": "Not Modified: the list is still the one whose ETag was sent in If-None-Match"},
+        **problems(401, 403, 422, 503),
+    },
 )
 async def participant_badges(
     services: Wired,
@@ -49,7 +55,8 @@ async def participant_badges(
     badge_codes: Annotated[
         str | None, Query(description="Comma-separated badge codes to filter to, 100 at most.")
     ] = None,
-) -> ParticipantBadges:
+    if_none_match: Annotated[str | None, Header(description="The ETag of the list that the caller has.")] = None,
+) -> Response:
     """Every active badge that is not hidden, and whatever the participant has earned."""
     codes = _codes(badge_codes)
     async with services.database.reading() as connection:
@@ -60,12 +67,13 @@ async def participant_badges(
             earned_only=earned_only,
             codes=codes,
         )
-    return ParticipantBadges(
+    body = ParticipantBadges(
         participant_id=participant_id,
         badges=[_entry(row) for row in rows],
         total=len(rows),
         earned_count=sum(row.earned_at is not None for row in rows),
     )
+    return conditional_json(body, if_none_match)
 
 
 def _codes(badge_codes: str | None) -> Collection[str] | None:
