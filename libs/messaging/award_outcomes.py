@@ -74,7 +74,9 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
     return {"reason": outcome.reason.value, "detail": outcome.detail}
 
 
-def _answer(outcome: Mapping[str, Any]) -> AwardedAnswer | RejectedAnswer:
+def _answer(outcome: Any) -> AwardedAnswer | RejectedAnswer:  # noqa: ANN401 - whatever the record holds
+    if not isinstance(outcome, dict):
+        raise ValueError("an outcome must be an object")  # noqa: TRY004 - one kind of failure
     if "reason" in outcome:
         return RejectedAnswer(reason=RejectionReason(outcome["reason"]), detail=str(outcome["detail"]))
     icon = outcome["icon"]

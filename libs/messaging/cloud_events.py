@@ -104,7 +104,7 @@ def _structured(envelope: object, known_types: frozenset[str]) -> ReceivedEvent:
 
 
 def _known_type(event_type: object, version: object, known_types: frozenset[str]) -> str:
-    if version not in {None, SPEC_VERSION}:
+    if version is not None and version != SPEC_VERSION:
         raise RequestRejectedError(RejectionReason.UNKNOWN_EVENT_TYPE, f"specversion must be {SPEC_VERSION}")
     if not isinstance(event_type, str) or event_type not in known_types:
         shown = "missing" if event_type is None else repr(event_type)[:100]

@@ -1,0 +1,93 @@
+"""One gateway and one worker for all tests that keep to a tenant of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from domain.tenants import Environment
+from messaging.settings import KafkaSettings
+from messaging.topics import create_topics
+from processes import installation
+from servers import TestServers
+from shared import Shared, Tenant, make_tenant
+from storage.database import Database
+
+DATABASE = "shared"
+
+
+@pytest.fixture(scope="session")
+def shared(servers: TestServers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One gateway and one worker, at work for all tests of this folder that ask."""
+    database_url = f"{servers.database_url.rpartition('/')[0]}/{DATABASE}"
+    kafka = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{DATABASE}_")
+    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {DATABASE} TEMPLATE {template}"))
+    asyncio.run(create_topics(kafka, partitions=4))
+    running = installation(database_url, kafka, tmp_path_factory.mktemp(DATABASE))
+    with asyncio.Runner() as runner:
+        place = runner.run(running.__aenter__())
+        try:
+            gateway, worker = place.gateway(), place.worker()
+            for service in (gateway, worker):
+                runner.run(service.ready())
+            yield Shared(place=place, api_url=gateway.url, worker_url=worker.url)
+            for service in (gateway, worker):
+                assert service.process is not None
+                assert service.process.poll() is None, service.tail()
+        finally:
+            runner.run(running.__aexit__(None, None, None))
+    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {DATABASE} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def shared_database(shared: Shared) -> AsyncIterator[Database]:
+    """A pool of connections to the shared installation's database."""
+    database = Database(shared.place.database_url, application="tests")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def look(shared: Shared) -> AsyncIterator[asyncpg.Connection]:
+    """A bare connection to the shared installation's database."""
+    bare = await asyncpg.connect(shared.place.database_url)
+    yield bare
+    await bare.close()
+
+
+@pytest.fixture
+async def tenant(shared_database: Database) -> Tenant:
+    """The live environment of a tenant of the test's own."""
+    return await make_tenant(shared_database, f"slug-{uuid4()}", Environment.LIVE)
+
+
+@pytest.fixture
+async def client(shared: Shared, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with the tenant's plain key."""
+    async with shared.client(tenant.key) as calling:
+        yield calling
+
+
+@pytest.fixture
+async def admin(shared: Shared, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with the tenant's admin key."""
+    async with shared.client(tenant.admin_key) as calling:
+        yield calling
+
+
+@pytest.fixture
+async def sandbox(shared_database: Database, look: asyncpg.Connection, tenant: Tenant) -> Tenant:
+    """The test environment of the same tenant."""
+    slug = await look.fetchval("SELECT slug FROM tenants WHERE id = $1", tenant.id)
+    return await make_tenant(shared_database, slug, Environment.TEST)
+
+
+async def _execute(database_url: str, statement: str) -> None:
+    bare = await asyncpg.connect(database_url)
+    try:
+        await bare.execute(statement)
+    finally:
+        await bare.close()

@@ -1,0 +1,125 @@
+"""Probes, metrics, documentation: what orchestrators and readers see, without a key."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from devstack.seed import DemoTenant
+from messaging.settings import KafkaSettings
+from processes import Installation, Service, installation
+from shared import Shared
+
+CLOSED = "127.0.0.1:1"
+NOWHERE = f"postgresql://nobody@{CLOSED}/none"
+AWARD = {"participant_id": "user_123", "badge_code": "power_user"}
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A caller without a key."""
+    async with httpx.AsyncClient(timeout=15) as client:
+        yield client
+
+
+async def alive(service: Service, http: httpx.AsyncClient) -> Service:
+    """Return once the process answers."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(httpx.TransportError):
+                if (await http.get(f"{service.url}/livez")).json() == {"status": "alive"}:
+                    return service
+            await asyncio.sleep(0.05)
+
+
+async def test_running_services_are_alive_and_ready(shared: Shared, http: httpx.AsyncClient) -> None:
+    for url, checks in (
+        (shared.api_url, {"postgres", "kafka", "outcomes"}),
+        (shared.worker_url, {"postgres", "kafka", "consumer", "relay"}),
+    ):
+        assert (await http.get(f"{url}/livez")).json() == {"status": "alive"}
+        ready = await http.get(f"{url}/readyz")
+        assert ready.status_code == 200
+        assert ready.json() == {"status": "ready", "checks": dict.fromkeys(checks, "ok")}
+
+
+async def test_gateway_and_worker_without_servers_are_alive_and_not_ready(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    async with installation(NOWHERE, KafkaSettings(bootstrap=CLOSED), tmp_path) as place:
+        services = [place.gateway(), place.worker()]
+        for service in services:
+            await alive(service, http)
+            answer = await http.get(f"{service.url}/readyz")
+            assert answer.status_code == 503
+            assert answer.json()["status"] == "not ready"
+            assert {name: answer.json()["checks"][name] for name in ("postgres", "kafka")} == {
+                "postgres": "failing",
+                "kafka": "failing",
+            }
+            assert (await http.get(f"{service.url}/livez")).status_code == 200
+        await assert_unavailable(http, services[0], "bq_live_" + "0" * 32)
+
+
+async def assert_unavailable(http: httpx.AsyncClient, gateway: Service, key: str, **headers: str) -> None:
+    """An award call is answered 503, with the time to try again."""
+    url = f"{gateway.url}/api/v1/gamify/badges/award"
+    answer = await http.post(url, json=AWARD, headers={"X-API-Key": key} | headers)
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_gateway_without_kafka_reads_and_cannot_award(
+    database_url: str, demo: DemoTenant, tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    async with installation(database_url, KafkaSettings(bootstrap=CLOSED), tmp_path) as place:
+        gateway = await alive(place.gateway(), http)
+        checks = (await http.get(f"{gateway.url}/readyz")).json()["checks"]
+        assert checks == {"postgres": "ok", "kafka": "failing", "outcomes": "failing"}
+        await assert_unavailable(http, gateway, demo.live_key)
+        await assert_unavailable(http, gateway, demo.live_key, Prefer="respond-async")
+        url = f"{gateway.url}/api/v1/gamify/participants/user_123/badges"
+        assert (await http.get(url, headers={"X-API-Key": demo.live_key})).json()["total"] == 2
+
+
+async def test_worker_waits_for_the_schema(
+    badges: Installation,
+    http: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+) -> None:
+    await connection.execute("ALTER TABLE alembic_version RENAME TO not_yet")
+    worker = await alive(badges.worker(), http)
+    assert (await http.get(f"{worker.url}/readyz")).json()["checks"]["postgres"] == "failing"
+    await connection.execute("ALTER TABLE not_yet RENAME TO alembic_version")
+    await worker.ready()
+
+
+async def test_metrics_are_counted_by_route_and_hold_no_ids(client: httpx.AsyncClient, shared: Shared) -> None:
+    assert (await client.get("/participants/secret-id/badges")).status_code == 200
+    await client.post("/badges/award", json=AWARD)
+    text = (await client.get(f"{shared.api_url}/metrics")).text
+    assert '/participants/{participant_id}/badges",status="200"}' in text
+    assert "secret-id" not in text
+    worker = (await client.get(f"{shared.worker_url}/metrics")).text
+    assert 'badges_worker_requests_total{outcome="awarded"}' in worker
+    assert "badges_relay_is_leader 1.0" in worker
+
+
+async def test_documentation_is_served_without_a_key(shared: Shared, http: httpx.AsyncClient) -> None:
+    document = (await http.get(f"{shared.api_url}/openapi.json")).json()
+    for method, path in (
+        ("post", "/badges/award"),
+        ("get", "/participants/{participant_id}/badges"),
+        ("post", "/admin/badges"),
+    ):
+        operation = document["paths"][f"/api/v1/gamify{path}"][method]
+        assert {"401", "403", "422", "503"} <= set(operation["responses"])
+    page = await http.get(f"{shared.api_url}/docs")
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")

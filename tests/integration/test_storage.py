@@ -1,0 +1,331 @@
+"""What Postgres guarantees, and what the queries of the gateway return."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from builders import NOON, award_of, award_request, badge
+from devstack.seed import DemoTenant
+from domain.awards import Award
+from domain.badges import Badge, NewBadge, ParticipantBadge, Rarity
+from domain.errors import BadgeCodeConflictError, DataRefusedError, StorageUnavailableError
+from domain.tenants import Environment, Principal, hash_key
+from storage.badges import create_badge, is_active_badge
+from storage.database import Database
+from storage.ledger import PostgresLedger
+from storage.participants import find_award, list_participant_badges
+from storage.tenants import create_key, create_tenant, find_principal, find_tenant, set_tenant_enabled
+
+KEY_ID = UUID("44444444-4444-4444-8444-444444444444")
+KEY = hash_key("bq_live_" + "0" * 32)
+
+
+@pytest.fixture
+def live(demo: DemoTenant) -> UUID:
+    """The demo tenant's live environment."""
+    return UUID(demo.id)
+
+
+async def define(database: Database, tenant_id: UUID, code: str = "extra", **fields: Any) -> Badge:
+    """Create a badge."""
+    async with database.transaction() as connection:
+        new = NewBadge(code=code, name=fields.pop("name", code), **fields)
+        return await create_badge(connection, badge_id=uuid4(), tenant_id=tenant_id, badge=new)
+
+
+async def give(database: Database, badge: Badge, participant_id: str, **fields: Any) -> Award:
+    """Award a badge, past the worker's rules."""
+    award = award_of(award_request(tenant_id=badge.tenant_id, participant_id=participant_id, **fields), badge)
+    async with PostgresLedger(database).transaction() as transaction:
+        assert await transaction.insert_awards([award]) == {award.key}
+    return award
+
+
+async def listed(database: Database, tenant_id: UUID, **filters: Any) -> Sequence[ParticipantBadge]:
+    """The list of user_123."""
+    arguments: dict[str, Any] = {"participant_id": "user_123", "earned_only": False, "codes": None}
+    async with database.reading() as connection:
+        return await list_participant_badges(connection, tenant_id=tenant_id, **arguments | filters)
+
+
+async def codes(database: Database, tenant_id: UUID, **filters: Any) -> Sequence[str]:
+    """The codes of that list."""
+    return [row.code for row in await listed(database, tenant_id, **filters)]
+
+
+async def principal(database: Database) -> Principal | None:
+    """Who holds the key."""
+    async with database.reading() as connection:
+        return await find_principal(connection, KEY)
+
+
+async def make_key(database: Database, tenant_id: UUID, **fields: Any) -> None:
+    """Insert the key."""
+    async with database.transaction() as connection:
+        await create_key(connection, key_id=KEY_ID, key_hash=KEY, tenant_id=tenant_id, name="a key", **fields)
+
+
+async def test_award_without_a_badge_is_impossible(database: Database, live: UUID) -> None:
+    with pytest.raises(DataRefusedError) as refused:
+        await give(database, badge(tenant_id=live, id=uuid4()), "user_123")
+    assert refused.value.constraint == "fk_awards_tenant_id_badge_id"
+
+
+async def test_award_of_another_tenants_badge_is_impossible(database: Database, demo: DemoTenant, live: UUID) -> None:
+    foreign = await define(database, UUID(demo.test_id))
+    with pytest.raises(DataRefusedError) as refused:
+        await give(database, badge(tenant_id=live, id=foreign.id), "user_123")
+    assert refused.value.constraint == "fk_awards_tenant_id_badge_id"
+
+
+async def test_second_award_of_one_badge_is_impossible(
+    database: Database, live: UUID, connection: asyncpg.Connection
+) -> None:
+    extra = await define(database, live)
+    await give(database, extra, "user_123")
+    with pytest.raises(asyncpg.UniqueViolationError, match="pk_awards"):
+        await connection.execute("INSERT INTO awards SELECT * FROM awards")
+
+
+@pytest.mark.parametrize("participant_id", ["", "x" * 256])
+async def test_award_for_an_id_of_another_length_is_impossible(
+    participant_id: str, database: Database, live: UUID
+) -> None:
+    extra = await define(database, live)
+    with pytest.raises(DataRefusedError) as refused:
+        await give(database, extra, participant_id)
+    assert refused.value.constraint == "ck_awards_participant_id"
+    assert refused.value.sqlstate == "23514"
+
+
+async def test_longest_id_and_metadata_are_kept_exactly(database: Database, live: UUID) -> None:
+    extra = await define(database, live, code="🏅" * 50)
+    metadata = {"é": [1, 2.5, True, None, {"": {}}], "big": 2**70, "text": "\x01\u2028\uffff"}
+    earned_at = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+    given = await give(database, extra, "🏅" * 255, metadata=metadata, earned_at=earned_at)
+    async with database.reading() as connection:
+        found = await find_award(connection, tenant_id=live, participant_id="🏅" * 255, badge_code="🏅" * 50)
+    assert found == (given, extra)
+
+
+async def test_award_survives_deactivation(database: Database, live: UUID, connection: asyncpg.Connection) -> None:
+    extra = await define(database, live)
+    await give(database, extra, "user_123")
+    await connection.execute("UPDATE badges SET is_active = false WHERE id = $1", extra.id)
+    assert "extra" in await codes(database, live)
+    assert await connection.fetchval("SELECT count(*) FROM awards") == 1
+
+
+async def test_badge_with_awards_cannot_be_deleted(
+    database: Database, live: UUID, connection: asyncpg.Connection
+) -> None:
+    extra = await define(database, live)
+    await give(database, extra, "user_123")
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await connection.execute("DELETE FROM badges WHERE id = $1", extra.id)
+
+
+async def test_created_badge_is_returned_as_it_stands(database: Database, live: UUID) -> None:
+    fields: dict[str, Any] = {
+        "name": "Früh 🌅",
+        "description": "",
+        "icon_url": "https://cdn.example.com/x.png",
+        "badge_color": "#7C3AED",
+        "rarity": Rarity.LEGENDARY,
+        "category": "mornings",
+        "is_hidden": True,
+        "display_order": -(2**31),
+    }
+    made = await define(database, live, **fields)
+    assert made == Badge(
+        id=made.id,
+        tenant_id=live,
+        code="extra",
+        is_active=True,
+        created_at=made.created_at,
+        updated_at=made.created_at,
+        **fields,
+    )
+    assert abs(datetime.now(UTC) - made.created_at) < timedelta(minutes=1)
+
+
+async def test_code_is_taken_for_ever_within_a_tenant(
+    database: Database, demo: DemoTenant, live: UUID, connection: asyncpg.Connection
+) -> None:
+    await define(database, live)
+    await connection.execute("UPDATE badges SET is_active = false WHERE code = 'extra'")
+    with pytest.raises(BadgeCodeConflictError) as conflict:
+        await define(database, live)
+    assert str(conflict.value) == "Badge with code 'extra' already exists"
+    await define(database, UUID(demo.test_id))
+
+
+async def test_codes_differ_by_case_accents_and_blanks(database: Database, live: UUID) -> None:
+    for code in ("extra", "Extra", " extra", "e\u0301", "\u00e9"):
+        await define(database, live, code=code)
+
+
+async def test_other_refusals_are_not_called_a_conflict(database: Database) -> None:
+    with pytest.raises(DataRefusedError) as refused:
+        await define(database, uuid4())
+    assert refused.value.constraint == "fk_badges_tenant_id"
+
+
+async def test_only_an_active_badge_of_the_tenant_is_active(
+    database: Database, demo: DemoTenant, live: UUID, connection: asyncpg.Connection
+) -> None:
+    await define(database, live)
+    await connection.execute("UPDATE badges SET is_active = false WHERE code = 'power_user'")
+    async with database.reading() as reading:
+        assert await is_active_badge(reading, live, "extra")
+        assert not await is_active_badge(reading, live, "power_user")
+        assert not await is_active_badge(reading, live, "EXTRA")
+        assert not await is_active_badge(reading, UUID(demo.test_id), "extra")
+
+
+async def test_key_leads_to_its_tenant_and_scopes(database: Database, demo: DemoTenant) -> None:
+    await make_key(database, UUID(demo.test_id), scopes=("x", "admin"))
+    assert await principal(database) == Principal(
+        key_id=KEY_ID,
+        tenant_id=UUID(demo.test_id),
+        environment=Environment.TEST,
+        tenant_is_enabled=True,
+        scopes=frozenset({"admin", "x"}),
+    )
+
+
+async def test_disabled_tenant_is_found_as_such(database: Database, live: UUID) -> None:
+    await make_key(database, live)
+    async with database.transaction() as connection:
+        await set_tenant_enabled(connection, tenant_id=live, is_enabled=False)
+    found = await principal(database)
+    assert found is not None
+    assert not found.tenant_is_enabled
+
+
+async def test_unknown_key_leads_nowhere(database: Database) -> None:
+    assert await principal(database) is None
+
+
+async def test_expired_key_leads_nowhere_and_one_to_expire_still_does(database: Database, live: UUID) -> None:
+    await make_key(database, live, expires_at=datetime.now(UTC) + timedelta(seconds=60))
+    assert await principal(database) is not None
+
+
+async def test_expired_key_leads_nowhere(database: Database, live: UUID) -> None:
+    await make_key(database, live, expires_at=datetime.now(UTC) - timedelta(milliseconds=1))
+    assert await principal(database) is None
+
+
+async def test_revoked_key_leads_nowhere(database: Database, live: UUID, connection: asyncpg.Connection) -> None:
+    await make_key(database, live)
+    await connection.execute("UPDATE api_keys SET revoked_at = now() WHERE key_hash = $1", KEY)
+    assert await principal(database) is None
+
+
+async def test_key_is_stored_as_32_bytes_or_not_at_all(database: Database, live: UUID) -> None:
+    with pytest.raises(DataRefusedError) as refused:
+        async with database.transaction() as connection:
+            await create_key(connection, key_id=uuid4(), key_hash=b"short", tenant_id=live, name="a key")
+    assert refused.value.constraint == "ck_api_keys_key_hash"
+
+
+async def test_slug_has_each_environment_once(database: Database) -> None:
+    for environment in Environment:
+        async with database.transaction() as connection:
+            await create_tenant(connection, tenant_id=uuid4(), slug="acme", environment=environment)
+            assert await find_tenant(connection, slug="acme", environment=environment) is not None
+    with pytest.raises(DataRefusedError) as refused:
+        async with database.transaction() as connection:
+            await create_tenant(connection, tenant_id=uuid4(), slug="acme", environment=Environment.LIVE)
+    assert refused.value.constraint == "uq_tenants_slug_environment"
+
+
+async def test_list_is_ordered_by_display_order_then_code(database: Database, live: UUID) -> None:
+    for code, order in (("b", 5), ("a", 5), ("B", 5), ("z", -1), ("é", 5)):
+        await define(database, live, code=code, display_order=order)
+    assert await codes(database, live) == ["z", "first_steps", "B", "a", "b", "é", "power_user"]
+
+
+async def test_participant_never_seen_has_an_empty_handed_list(database: Database, live: UUID) -> None:
+    rows = await listed(database, live)
+    assert [row.earned_at for row in rows] == [None, None]
+    assert await codes(database, live, earned_only=True) == []
+
+
+async def test_hidden_and_inactive_badges_are_shown_to_those_who_earned_them(
+    database: Database, live: UUID, connection: asyncpg.Connection
+) -> None:
+    hidden = await define(database, live, code="hidden", is_hidden=True)
+    inactive = await define(database, live, code="inactive")
+    assert "hidden" not in await codes(database, live)
+    await give(database, hidden, "user_123")
+    await give(database, inactive, "user_123", earned_at=NOON)
+    await connection.execute("UPDATE badges SET is_active = false WHERE code = 'inactive'")
+    assert await codes(database, live) == ["hidden", "inactive", "first_steps", "power_user"]
+    assert await codes(database, live, earned_only=True) == ["hidden", "inactive"]
+    assert await codes(database, live, participant_id="other") == ["first_steps", "power_user"]
+    earned = {row.code: row.earned_at for row in await listed(database, live)}
+    assert earned["inactive"] == NOON
+
+
+async def test_list_by_codes_shows_a_hidden_badge_and_leaves_out_unknown_and_inactive_ones(
+    database: Database, live: UUID, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE badges SET is_active = false WHERE code = 'first_steps'")
+    wanted = ["night_owl", "first_steps", "no such", "power_user"]
+    assert await codes(database, live, codes=wanted) == ["power_user", "night_owl"]
+    assert await codes(database, live, codes=wanted, earned_only=True) == []
+    assert await codes(database, live, codes=[]) == []
+
+
+async def test_environments_see_nothing_of_each_other(database: Database, demo: DemoTenant, live: UUID) -> None:
+    extra = await define(database, live)
+    await give(database, extra, "user_123")
+    assert "extra" not in await codes(database, UUID(demo.test_id))
+    async with database.reading() as connection:
+        found = await find_award(
+            connection, tenant_id=UUID(demo.test_id), participant_id="user_123", badge_code="extra"
+        )
+    assert found is None
+
+
+async def test_what_is_written_while_reading_is_rolled_back(database: Database, live: UUID) -> None:
+    async with database.reading() as connection:
+        await set_tenant_enabled(connection, tenant_id=live, is_enabled=False)
+    await make_key(database, live)
+    found = await principal(database)
+    assert found is not None
+    assert found.tenant_is_enabled
+
+
+async def test_closed_port_is_unavailability() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none", application="tests")
+    with pytest.raises(StorageUnavailableError):
+        await principal(database)
+    await database.close()
+
+
+async def test_lost_connection_is_unavailability_and_the_next_use_works(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    async def lose() -> None:
+        async with database.reading() as reading:
+            await find_principal(reading, KEY)
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'"
+            )
+            await find_principal(reading, KEY)
+
+    with pytest.raises(StorageUnavailableError):
+        await lose()
+    assert await principal(database) is None
+
+
+async def test_unusable_url_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="postgresql://"):
+        Database("sqlite:///x", application="tests")
