@@ -79,20 +79,14 @@ def new_topics(topics: Topics, *, partitions: int, replication_factor: int) -> S
     """Describe every topic for its creation.
 
     `award_requests` is bounded by size, not by age: upstream services may set old timestamps, and
-    Kafka judges age by them. The broker stores it uncompressed: upstream services compress as they
-    like, and aiokafka by itself reads gzip only; the first zstd record would stop the worker.
+    Kafka judges age by them.
     """
     forever = {"retention.ms": "-1"}
     outcomes = {"retention.ms": str(10 * 60 * 1000), "segment.ms": str(10 * 60 * 1000)}
     configs = {
         topics.award_requests: (
             partitions,
-            forever
-            | {
-                "retention.bytes": str(1024 * MEBIBYTE),
-                "max.message.bytes": str(REQUEST_BYTES),
-                "compression.type": "uncompressed",
-            },
+            forever | {"retention.bytes": str(1024 * MEBIBYTE), "max.message.bytes": str(REQUEST_BYTES)},
         ),
         topics.badge_awarded: (partitions, forever | {"max.message.bytes": str(REPLY_BYTES)}),
         topics.award_requests_dlq: (

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -28,6 +29,7 @@ from messaging.clients import check_compiled, create_producer, stop_producer
 from messaging.event_log import EventLog
 from messaging.outcome_publisher import OutcomePublisher
 from messaging.settings import KafkaSettings
+from messaging.tolerant_records import read_tolerantly
 from messaging.topics import topics_of
 from storage.database import Database
 from storage.ledger import PostgresLedger
@@ -55,12 +57,35 @@ class PatientBroker(KafkaBroker):
     def __init__(self, *, needs: Callable[[], Awaitable[None]], **options: Any) -> None:  # noqa: ANN401 - FastStream's own options
         super().__init__(**options)
         self._needs = needs
+        self._read_failure: BaseException | None = None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether every subscriber runs, and its last read went well."""
+        return self._read_failure is None and all(subscriber.running for subscriber in self.subscribers)
 
     async def start(self) -> None:
         """Wait, then start."""
         await self._needs()
         await super().start()
+        for subscriber in self.subscribers:
+            self._watch(getattr(subscriber, "consumer", None))
         log.info("worker.consumes")
+
+    def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        """Note how each read ends: FastStream logs a failure, waits and tries again, looking healthy."""
+        getmany = consumer.getmany
+
+        async def watched(*partitions: TopicPartition, **options: object) -> object:
+            try:
+                records = await getmany(*partitions, **options)
+            except Exception as failure:
+                self._read_failure = failure
+                raise
+            self._read_failure = None
+            return records
+
+        consumer.getmany = watched
 
     async def stop(self, *error: Any) -> None:  # noqa: ANN401 - FastStream's own signature
         """Finish the batch under way, then leave the group, named or not."""
@@ -77,6 +102,7 @@ def create_worker(
 ) -> AsgiFastStream:
     """Build the worker as an ASGI app whose lifespan is its work. Call it in the running loop."""
     check_compiled()
+    read_tolerantly()
     adapters = adapters or Adapters()
     metrics = WorkerMetrics()
     topics = topics_of(settings.kafka)
@@ -138,7 +164,7 @@ def create_worker(
     )
 
 
-def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker, relay: Relay) -> dict[str, Check]:
+def _checks(database: Database, producer: AIOKafkaProducer, broker: PatientBroker, relay: Relay) -> dict[str, Check]:
     async def postgres() -> bool:
         await check_schema(database)
         return True
@@ -148,7 +174,7 @@ def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker,
         return True
 
     async def consumer() -> bool:
-        return all(subscriber.running for subscriber in broker.subscribers)
+        return broker.is_reading
 
     async def watermark() -> bool:
         return not relay.is_loudly_refusing
