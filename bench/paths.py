@@ -149,19 +149,23 @@ async def _publish(stack: Stack, send: Callable[..., Awaitable[Awaitable[object]
     await asyncio.gather(*acknowledged)
 
 
-async def main() -> None:
-    """Measure and print; `--json` for scripts."""
+def running_stack() -> Stack:
+    """The stack in this folder."""
     try:
         found = json.loads(STACK.read_text())
     except FileNotFoundError:
         sys.exit("No stack is up in this folder: badgectl up --detach")
-    stack = Stack(
+    return Stack(
         api_url=found["api_url"],
         database_url=found["postgres_dsn"],
         kafka=KafkaSettings(bootstrap=found["kafka_bootstrap"]),
         tenant_id=found["tenant"]["id"],
         key=found["tenant"]["live_key"],
     )
+
+
+async def main(stack: Stack) -> None:
+    """Measure and print; `--json` for scripts."""
     rounds: list[dict[str, float]] = []
     for number in range(ROUNDS):
         Console(stderr=True).print(f"round {number + 1} of {ROUNDS}")
@@ -185,4 +189,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(running_stack()))

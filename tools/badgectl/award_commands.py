@@ -1,5 +1,7 @@
 """`badgectl award` and `badgectl badges`: the gateway's calls for participants, by hand."""
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,10 +10,13 @@ from rich.table import Table
 
 from badgectl import addresses
 from badgectl.failures import CommandError, failures_told
-from badgectl.gateway_client import get_badges, post_award
+from badgectl.gateway_client import gateway_client
 from badgectl.terminal_text import json_line, printable, result_console
+from badges_client import Award, ParticipantBadges
 from domain.errors import DomainError
 from domain.json_text import parse_json
+from domain.limits import check_metadata
+from domain.times import format_instant
 
 _Participant = Annotated[str, typer.Argument(help="The participant's id.")]
 _Url = Annotated[str | None, typer.Option(envvar="BADGES_URL", help="The gateway. Default: the stack here.")]
@@ -29,17 +34,15 @@ def award(
     as_json: _Json = False,
 ) -> None:
     """Award a badge over HTTP, and show the answer."""
-    body: dict[str, object] = {"participant_id": participant, "badge_code": code}
-    with failures_told():
-        if metadata is not None:
-            body["metadata"] = _metadata(metadata)
-        answer = post_award(addresses.gateway(url, key), body)
+    with failures_told(), gateway_client(addresses.gateway(url, key)) as client:
+        kept = None if metadata is None else _metadata(metadata)
+        answer = client.award(participant, code, kept)
     if as_json:
-        typer.echo(json_line(answer))
+        typer.echo(_as_json(answer))
         return
-    how = "had it already, since" if answer["already_earned"] else "earned it at"
-    badge = f"{answer['badge_name']} ({answer['rarity']})"
-    typer.echo(printable(f"{badge}: {answer['participant_id']} {how} {answer['earned_at']}"))
+    how = "had it already, since" if answer.already_earned else "earned it at"
+    badge = f"{answer.badge_name} ({answer.rarity})"
+    typer.echo(printable(f"{badge}: {answer.participant_id} {how} {format_instant(answer.earned_at)}"))
 
 
 def badges(
@@ -51,28 +54,32 @@ def badges(
     as_json: _Json = False,
 ) -> None:
     """List a participant's badges."""
-    with failures_told():
-        answer = get_badges(addresses.gateway(url, key), participant, earned_only=earned_only)
+    with failures_told(), gateway_client(addresses.gateway(url, key)) as client:
+        answer = client.participant_badges(participant, earned_only=earned_only)
     if as_json:
-        typer.echo(json_line(answer))
+        typer.echo(_as_json(answer))
         return
     table = Table("code", "name", "rarity", "category", "earned at", box=None)
-    for badge in answer["badges"]:
-        values = (
-            badge["code"],
-            badge["name"],
-            badge["rarity"],
-            badge.get("category") or "",
-            badge.get("earned_at") or "-",
-        )
+    for badge in answer.badges:
+        earned_at = "-" if badge.earned_at is None else format_instant(badge.earned_at)
+        values = (badge.code, badge.name, badge.rarity, badge.category or "", earned_at)
         table.add_row(*(escape(printable(value)) for value in values))
     console = result_console()
     console.print(table)
-    console.print(f"{answer['earned_count']} of {answer['total']} earned", highlight=False)
+    console.print(f"{answer.earned_count} of {answer.total} earned", highlight=False)
 
 
-def _metadata(text: str) -> object:
+def _metadata(text: str) -> dict[str, object] | None:
     try:
-        return parse_json(text.encode(errors="surrogateescape"))
+        return check_metadata(parse_json(text.encode(errors="surrogateescape")))
     except DomainError as error:
         raise CommandError(f"--metadata: {error}") from error
+
+
+def _as_json(answer: Award | ParticipantBadges) -> str:
+    """The answer in the API's own names and order."""
+    return json_line(asdict(answer, dict_factory=lambda items: {name: _plain(value) for name, value in items}))
+
+
+def _plain(value: object) -> object:
+    return format_instant(value) if isinstance(value, datetime) else value

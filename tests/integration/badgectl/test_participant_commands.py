@@ -46,6 +46,9 @@ async def test_awards_over_http_are_listed_and_seen_as_events(worker: Installati
     refused = badgectl(worker, "award", "u", "nowhere", **gateway)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Badge 'nowhere' not found" in refused.stderr
+    for command in (("award", "\udcff", "power_user"), ("badges", "\udcff")):
+        unreadable = badgectl(worker, *command, **gateway)
+        assert (unreadable.returncode, "not UTF-8" in unreadable.stderr or "be UTF-8" in unreadable.stderr) == (1, True)
 
     while len(lines := badgectl(worker, "events", "--json").stdout.splitlines()) < 2:  # noqa: ASYNC110 - the relay may be a moment behind
         await asyncio.sleep(0.1)

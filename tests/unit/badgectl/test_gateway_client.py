@@ -1,23 +1,41 @@
-from urllib.parse import unquote
-
-import httpx
 import pytest
 
+from badgectl.addresses import Gateway
 from badgectl.failures import CommandError
-from badgectl.gateway_client import encode_segment
+from badgectl.gateway_client import gateway_client
+from badges_client import BadgeNotFound, UnexpectedAnswer, ValidationFailed
+
+KEY = "bq_test_" + "0" * 32
+SOMEWHERE = Gateway(url="http://127.0.0.1:1", key=KEY)
+
+
+def test_nobody_there_is_said_with_the_address() -> None:
+    with (
+        pytest.raises(CommandError, match=r"^http://127\.0\.0\.1:1 does not answer: "),
+        gateway_client(SOMEWHERE) as client,
+    ):
+        client.award("user_1", "power_user")
 
 
 @pytest.mark.parametrize(
-    "participant_id", ["user_1", ".", "..", "...", "a/b", "%2F", "ü …", "x\ny", "../admin", "?q#f", "a.b"]
+    ("failure", "said"),
+    [
+        (BadgeNotFound("Badge 'x' not found", status=404, code="badge_not_found"), "Badge 'x' not found (404)"),
+        (ValidationFailed("path.participant_id: is empty"), "path.participant_id: is empty"),
+        (
+            UnexpectedAnswer("Not Found", status=404, code="http_404"),
+            "http://127.0.0.1:1: Not Found (404 http_404): is it the gateway?",
+        ),
+    ],
 )
-def test_every_id_reaches_the_server_as_one_segment(participant_id: str) -> None:
-    url = httpx.URL(f"http://127.0.0.1/participants/{encode_segment(participant_id)}/badges")
-    before, segment, after = url.raw_path.decode().strip("/").split("/")
-    assert (before, after) == ("participants", "badges")
-    assert segment not in {".", ".."}
-    assert unquote(segment) == participant_id
+def test_problems_are_said_in_one_line(failure: Exception, said: str) -> None:
+    with pytest.raises(CommandError) as stopped, gateway_client(SOMEWHERE):
+        raise failure
+    assert str(stopped.value) == said
 
 
-def test_id_that_is_not_utf8_is_refused() -> None:
-    with pytest.raises(CommandError, match="UTF-8"):
-        encode_segment("\udcff")
+@pytest.mark.parametrize("gateway", [Gateway(url="here", key=KEY), Gateway(url="http://here", key=f"{KEY}\n")])
+def test_address_or_key_that_cannot_be_is_said_without_the_key(gateway: Gateway) -> None:
+    with pytest.raises(CommandError) as stopped, gateway_client(gateway):
+        raise AssertionError
+    assert KEY not in str(stopped.value)
