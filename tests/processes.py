@@ -19,7 +19,9 @@ READY_SECONDS = 30
 STOP_SECONDS = 30
 FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
 
-_ports = iter(range(20_000 + os.getpid() % 1000 * 10, 65_000))
+# Each process of a parallel run looks in a range of its own, below those that the system gives to clients.
+_RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = iter(range(20_000 + _RUNNER * 2_000, 32_000))
 
 
 @dataclass(slots=True, kw_only=True)

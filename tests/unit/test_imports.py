@@ -34,7 +34,10 @@ assert threading.active_count() == 1
 """
 
 
-@pytest.mark.parametrize("package", ["domain", "messaging", "storage", "telemetry", "api", "award_worker", "badges_client"])
+PACKAGES = ["domain", "messaging", "storage", "telemetry", "api", "award_worker", "badges_client"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_import_does_nothing(package: str) -> None:
     settings = ("BADGES_DATABASE_URL", "BADGES_API_PORT", "BADGES_WORKER_PORT", "BADGES_KAFKA_REPLICATION_FACTOR")
     environment = dict.fromkeys(settings, "fatal to whoever reads it")
