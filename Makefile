@@ -16,8 +16,8 @@ help: ## List the targets
 up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--workers 2", …)
 	@$(BIN)/badgectl up $(ARGS)
 
-test: $(READY) ## Run all the tests (ARGS="-k name")
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run all the tests (ARGS="-k name", ARGS="-n 0" for one process)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(READY) ## Check style, types, imports and dependencies
 	$(BIN)/ruff format --check $(SOURCES)

@@ -7,6 +7,8 @@ import uvicorn
 from pydantic import ValidationError
 
 from api.app import create_app
+from api.connection import bounded_protocol
+from api.request_bounds import INCOMPLETE_HEAD_BYTES
 from api.settings import ApiSettings
 from telemetry.logs import configure_logs
 
@@ -27,6 +29,9 @@ def main() -> None:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        http=bounded_protocol(seconds=settings.receive_seconds, connections=settings.connections),
+        h11_max_incomplete_event_size=INCOMPLETE_HEAD_BYTES,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -13,11 +13,13 @@ from fastapi import FastAPI
 from api.auth import Authenticator
 from api.award_calls import AwardCalls
 from api.badge_directory import BadgeDirectory
+from api.crowding import LimitRequests
 from api.metrics import ApiMetrics, CountRequests
 from api.openapi import describe
 from api.paths import PREFIX, EncodedPaths
 from api.problems import add_problem_handlers
 from api.rate_limit import AwardRateLimit
+from api.request_bounds import RequestBounds
 from api.routes import admin_badges, awards, health, participants
 from api.services import Services
 from api.settings import ApiSettings
@@ -63,6 +65,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(health.router)
     add_problem_handlers(app)
     app.add_middleware(EncodedPaths)
+    app.add_middleware(RequestBounds, seconds=settings.receive_seconds)
+    app.add_middleware(LimitRequests, most=settings.requests_at_once)
     app.add_middleware(CountRequests, metrics=metrics)
     describe(app)
     return app

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
@@ -15,8 +14,16 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
 )
+from starlette.requests import ClientDisconnect
 
-from api.problems import ProblemError, field_errors, invalid, validation_error
+from api.problems import (
+    field_errors,
+    invalid,
+    malformed_request,
+    payload_too_large,
+    unsupported_media_type,
+    validation_error,
+)
 from domain.errors import InvalidValueError
 from domain.json_text import parse_json
 from domain.limits import (
@@ -141,14 +148,13 @@ def body_documentation(model: type[BaseModel]) -> dict[str, object]:
 async def _limited(request: Request) -> bytes:
     """The body, given up as soon as it is too large."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > REQUEST_BYTES:
-            raise ProblemError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "payload_too_large",
-                f"The body may have {REQUEST_BYTES} bytes at most",
-            )
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > REQUEST_BYTES:
+                raise payload_too_large(REQUEST_BYTES)
+    except ClientDisconnect as error:  # nobody hears it, but a caller that hangs up is no defect of ours
+        raise malformed_request() from error
     if not body:
         raise invalid("body", "is missing", kind="missing")
     return bytes(body)
@@ -157,8 +163,4 @@ async def _limited(request: Request) -> bytes:
 def _check_media_type(content_type: str) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            f"Content-Type must be application/json, not {media_type or 'missing'}",
-        )
+        raise unsupported_media_type(media_type)

@@ -39,6 +39,18 @@ _CODE_OF = {
 }
 
 
+_TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+"""As RFC 9110 has them; `phrase` depends on the release of Python."""
+
+
+def title_of(status: HTTPStatus) -> str:
+    """The name of a status."""
+    return _TITLES.get(status, status.phrase)
+
+
 class FieldError(BaseModel):
     """What is wrong with one value."""
 
@@ -74,7 +86,7 @@ class ProblemError(Exception):
         super().__init__(detail)
         self.problem = Problem(
             type=f"urn:badges:problem:{code}",
-            title=status.phrase,
+            title=title_of(status),
             status=status,
             detail=detail,
             code=code,
@@ -100,6 +112,44 @@ def award_pending() -> ProblemError:
         "award_pending",
         "The request is accepted, its outcome is not known yet; repeating the call is safe",
         retry_after=1,
+    )
+
+
+def request_timeout(seconds: float) -> ProblemError:
+    """408: the request did not arrive in time; the connection is closed."""
+    error = ProblemError(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "request_timeout",
+        f"The request did not arrive within {seconds:g} seconds",
+    )
+    error.headers["Connection"] = "close"
+    return error
+
+
+def malformed_request() -> ProblemError:
+    """400: not HTTP/1.1, or a body that is cut off."""
+    return ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", "The request is not HTTP/1.1, or was cut off")
+
+
+def head_too_large() -> ProblemError:
+    """431: the path, the query and the headers together."""
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    return ProblemError(status, "request_header_fields_too_large", "The request's path and headers are too large")
+
+
+def payload_too_large(most: int) -> ProblemError:
+    """413: found while the body came in."""
+    return ProblemError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", f"The body may have {most} bytes at most"
+    )
+
+
+def unsupported_media_type(media_type: str) -> ProblemError:
+    """415: bodies are JSON."""
+    return ProblemError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        f"Content-Type must be application/json, not {media_type or 'missing'}",
     )
 
 
@@ -144,39 +194,40 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
-        return _response(request, error)
+        return problem_response(error, request)
 
     @app.exception_handler(DomainError)
     async def _domain(request: Request, error: DomainError) -> Response:
-        return _response(request, _problem_of(error))
+        return problem_response(problem_of(error), request)
 
     @app.exception_handler(StorageUnavailableError)
     async def _storage(request: Request, error: StorageUnavailableError) -> Response:
         log.warning("postgres.unavailable", error=str(error))
-        return _response(request, unavailable("Postgres"))
+        return problem_response(unavailable("Postgres"), request)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
         errors = [FieldError(loc=list(e["loc"]), msg=str(e["msg"]), type=str(e["type"])) for e in error.errors()]
-        return _response(request, validation_error(errors))
+        return problem_response(validation_error(errors), request)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = _CODE_OF.get(status, status.phrase.lower().replace(" ", "_"))
-        problem = ProblemError(status, code, f"{request.method} {request.url.path}: {status.phrase}")
+        problem = ProblemError(status, code, f"{request.method} {request.scope['path']:.200}: {status.phrase}")
         problem.headers |= dict(error.headers or {})
-        return _response(request, problem)
+        return problem_response(problem, request)
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> Response:
-        log.error("request.failed", path=request.url.path, exc_info=error)
+        log.error("request.failed", path=request.scope["path"], exc_info=error)
         detail = "The service failed; repeating the call is safe"
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return _response(request, ProblemError(status, "internal_error", detail))
+        return problem_response(ProblemError(status, "internal_error", detail), request)
 
 
-def _problem_of(error: DomainError) -> ProblemError:
+def problem_of(error: DomainError) -> ProblemError:
+    """What a domain error is over HTTP."""
     if isinstance(error, InvalidValueError):
         return invalid(error.field, error.problem)
     if isinstance(error, JsonMalformedError | JsonNotUtf8Error):
@@ -187,7 +238,9 @@ def _problem_of(error: DomainError) -> ProblemError:
     return ProblemError(status, error.code, str(error))
 
 
-def _response(request: Request, error: ProblemError) -> Response:
-    headers = getattr(request.state, "rate_limit_headers", {}) | error.headers
+def problem_response(error: ProblemError, request: Request | None = None) -> Response:
+    """The answer; with what is known of the request's rate limit."""
+    known: dict[str, str] = {} if request is None else getattr(request.state, "rate_limit_headers", {})
+    headers = known | error.headers
     body = error.problem.model_dump(exclude_none=True)
     return JSONResponse(body, error.problem.status, headers, MEDIA_TYPE)

@@ -26,5 +26,14 @@ class ApiSettings(BaseSettings):
     rate_limit_when_unknown: Literal["allow", "refuse"] = "allow"
     """What to do with a call while Redis cannot be reached: let it through, or answer 503."""
 
+    receive_seconds: float = Field(default=10, gt=0)
+    """A request's head, and then its body, has to arrive within this; else 408."""
+
+    requests_at_once: int = Field(default=500, ge=1)
+    """Requests under way; the next one is answered 503."""
+
+    connections: int = Field(default=900, ge=1)
+    """Open connections, idle ones too; the next one is answered 503 and closed. Below the usual 1,024 open files."""
+
     database_connections: int = Field(default=10, ge=1)
     log_level: str = "INFO"
