@@ -134,7 +134,9 @@ def malformed_request() -> ProblemError:
 def head_too_large() -> ProblemError:
     """431: the path, the query and the headers together."""
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    return ProblemError(status, "request_header_fields_too_large", "The request's path and headers are too large")
+    error = ProblemError(status, "request_header_fields_too_large", "The request's path and headers are too large")
+    error.headers["Connection"] = "close"
+    return error
 
 
 def payload_too_large(most: int) -> ProblemError:

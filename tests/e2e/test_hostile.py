@@ -1,0 +1,382 @@
+"""Callers who mean no good: the right error, never a 5xx of ours, and no memory or connection held for them."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from processes import Service
+from raw_http import RawConnection, exchange, head, raw_connection
+from shared import GAMIFY, Shared, Tenant
+
+AWARD = f"{GAMIFY}/badges/award"
+BADGES = f"{GAMIFY}/admin/badges"
+JSON = "Content-Type: application/json"
+CHUNKED = "Transfer-Encoding: chunked"
+MIB = 1024 * 1024
+SECONDS = 1.0
+REQUESTS, CONNECTIONS = 8, 40
+VALID = b'{"participant_id":"u","badge_code":"power_user"}'
+
+
+@pytest.fixture(scope="module")
+def gateway(shared: Shared) -> Iterator[Service]:
+    """A gateway whose limits are soon reached; it is still there afterwards, and has never failed."""
+    service = shared.place.gateway(
+        receive_seconds=str(SECONDS), requests_at_once=str(REQUESTS), connections=str(CONNECTIONS)
+    )
+    asyncio.run(service.ready())
+    yield service
+    assert service.process is not None
+    assert service.process.poll() is None, service.tail()
+    log = service.log.read_text(errors="replace")
+    assert "request.failed" not in log
+    assert "Traceback" not in log
+    assert 'status="500"' not in httpx.get(f"{service.url}/metrics").text
+    service.stop()
+
+
+@pytest.fixture
+def key(tenant: Tenant) -> str:
+    """The header with the tenant's admin key."""
+    return f"X-API-Key: {tenant.admin_key}"
+
+
+@pytest.fixture
+async def caller(gateway: Service, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """A well-behaved caller of the same gateway."""
+    headers = {"X-API-Key": tenant.admin_key}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
+        yield client
+
+
+def resident(gateway: Service) -> float:
+    """The memory of the gateway's process, in MiB."""
+    assert gateway.process is not None
+    return psutil.Process(gateway.process.pid).memory_info().rss / MIB
+
+
+def chunk(content: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+async def test_bodies_of_10_mib_are_refused_in_bounded_memory(
+    gateway: Service, key: str, caller: httpx.AsyncClient
+) -> None:
+    big = b" " * MIB
+    with_length = (head("POST", AWARD, key, JSON, f"Content-Length: {10 * MIB}"), *[big] * 10)
+    in_chunks = (head("POST", AWARD, key, JSON, CHUNKED), *[chunk(big)] * 10, b"0\r\n\r\n")
+    for request in (with_length, in_chunks):  # what is needed once is not counted
+        await exchange(gateway.url, *request)
+    before = resident(gateway)
+    for _ in range(3):
+        sent = [exchange(gateway.url, *request) for request in (with_length, in_chunks) for _ in range(3)]
+        for answer in await asyncio.gather(*sent):
+            assert (answer.status, answer.problem["code"]) == (413, "payload_too_large")
+    assert resident(gateway) - before < 20
+    assert (await caller.post(AWARD, content=VALID, headers={"Content-Type": "application/json"})).status_code == 200
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 10485760", CHUNKED])
+async def test_connection_goes_on_after_a_large_body_is_passed_over(framing: str, gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("POST", AWARD, key, JSON, framing))
+        body = [b" " * MIB] * 10
+        await connection.send(*(map(chunk, body) if framing == CHUNKED else body))
+        assert (await connection.answer()).status == 413
+        if framing == CHUNKED:
+            await connection.send(b"0\r\n\r\n")
+        await connection.send(head("GET", BADGES, key))
+        assert (await connection.answer()).status == 200
+
+
+async def test_body_without_end_is_not_drained_for_ever(gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("POST", AWARD, key, JSON, CHUNKED))
+        taken = await flood(connection)
+    assert taken < 64
+
+
+async def flood(connection: RawConnection) -> int:
+    """Send chunks until the other side closes; return how many MiB it took."""
+    for count in range(1000):
+        try:
+            async with asyncio.timeout(5):
+                await connection.send(chunk(b" " * MIB))
+        except ConnectionError:
+            return count
+    return 1000
+
+
+async def test_answered_body_that_trickles_in_is_given_up(gateway: Service) -> None:
+    """No key: the answer is 401 at once, the body still to come."""
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("POST", AWARD, JSON, CHUNKED))
+        assert (await connection.answer()).status == 401
+        assert await trickle(connection) < 3 * SECONDS
+
+
+async def trickle(connection: RawConnection) -> float:
+    """Send a byte now and then until the other side closes; return how long that took."""
+    started = time.monotonic()
+    ended = asyncio.ensure_future(connection.ended())
+    while not ended.done():
+        await connection.send(chunk(b" "))
+        await asyncio.sleep(0.1)
+        assert time.monotonic() - started < 10
+    assert await ended
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", CHUNKED])
+async def test_slow_body_is_408(framing: str, gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("POST", AWARD, key, JSON, framing))
+        started = time.monotonic()
+        answer = asyncio.ensure_future(connection.answer())
+        while not answer.done():
+            await connection.send(chunk(b" ") if framing == CHUNKED else b" ")
+            await asyncio.sleep(0.1)
+        assert SECONDS * 0.9 < time.monotonic() - started < 3 * SECONDS
+        assert ((await answer).status, (await answer).problem["code"]) == (408, "request_timeout")
+        assert (await answer).headers["connection"] == "close"
+        assert await connection.ended()
+
+
+@pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST " + AWARD.encode()])
+async def test_slow_head_is_408(sent: bytes, gateway: Service) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(sent)
+        started = time.monotonic()
+        answer = await connection.answer()
+        assert SECONDS * 0.8 < time.monotonic() - started < 3 * SECONDS
+        assert (answer.status, answer.problem["code"]) == (408, "request_timeout")
+        assert await connection.ended()
+
+
+async def test_head_that_trickles_in_is_408_on_a_used_connection_too(gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("GET", BADGES, key))
+        assert (await connection.answer()).status == 200
+        answer = asyncio.ensure_future(connection.answer())
+        for byte in head("GET", BADGES, key, "X-Padding: " + "x" * 1000):
+            if answer.done():
+                break
+            await connection.send(bytes([byte]))
+            await asyncio.sleep(0.05)
+        assert (await answer).status == 408
+
+
+async def test_connection_without_a_byte_is_closed(gateway: Service) -> None:
+    async with raw_connection(gateway.url) as connection:
+        assert await connection.ended()
+
+
+async def test_answers_that_nobody_reads_are_not_kept(gateway: Service, key: str, tenant: Tenant) -> None:
+    for number in range(100):
+        await tenant.define(f"long_{number}", description="x" * 60_000)
+    async with raw_connection(gateway.url) as connection:
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport too
+        started = time.monotonic()
+        for _ in range(4):
+            await connection.send(head("GET", f"{BADGES}?page_size=100", key))
+        assert gateway.process is not None
+        process = psutil.Process(gateway.process.pid)
+        ours = connection.writer.get_extra_info("sockname")
+        while any(tuple(each.raddr) == ours for each in process.net_connections("tcp")):
+            assert time.monotonic() - started < 10
+            await asyncio.sleep(0.1)
+
+
+async def test_slow_callers_do_not_keep_others_waiting(gateway: Service, key: str, caller: httpx.AsyncClient) -> None:
+    slow = [head("POST", AWARD, key, JSON, "Content-Length: 100")] * (REQUESTS - 1) + [b"GET / HTTP/1.1\r\n"] * 20
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(exchange(gateway.url, each)) for each in slow]
+        await asyncio.sleep(0.3)
+        started = time.monotonic()
+        assert (await caller.get(BADGES)).status_code == 200
+        assert time.monotonic() - started < SECONDS / 2
+    assert {answer.result().status for answer in answers} == {408}
+
+
+async def test_more_requests_at_once_than_may_be_are_503_and_the_gateway_stays_alive(
+    gateway: Service, key: str, caller: httpx.AsyncClient
+) -> None:
+    slow = head("POST", AWARD, key, JSON, "Content-Length: 100")
+    async with asyncio.TaskGroup() as group:
+        for _ in range(REQUESTS):
+            group.create_task(exchange(gateway.url, slow))
+        await asyncio.sleep(0.3)
+        refused = await caller.get(BADGES)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert (await caller.get("/livez")).status_code == 200
+    assert (await caller.get(BADGES)).status_code == 200
+
+
+async def test_more_connections_than_may_be_are_refused_and_the_first_ones_stay(gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as first:
+        others = [raw_connection(gateway.url) for _ in range(CONNECTIONS)]
+        opened = [await other.__aenter__() for other in others]
+        refused = await opened[-1].answer()
+        assert (refused.status, refused.problem["code"]) == (503, "unavailable")
+        assert await opened[-1].ended()
+        await first.send(head("GET", BADGES, key))
+        assert (await first.answer()).status == 200
+        for other in others:
+            await other.__aexit__(None, None, None)
+
+
+NOT_HTTP = {
+    "nonsense": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "a bare line break in a header": (
+        head("GET", "/", "X: a\nX-API-Key: b").replace(b"\r\n\r\n", b"\r\n\0\r\n\r\n"),
+        400,
+    ),
+    "NUL in a header": (head("GET", "/", "X: a\0b"), 400),
+    "raw bytes in the path": (head("GET", "/\xff"), 400),
+    "a negative length": (head("POST", AWARD, "Content-Length: -1"), 400),
+    "two lengths": (head("POST", AWARD, "Content-Length: 1", "Content-Length: 2"), 400),
+    "an unknown coding": (head("POST", AWARD, "Transfer-Encoding: gzip, chunked"), 400),
+    "giant header": (head("GET", "/", "X: " + "x" * 100_000), 431),
+    "giant key": (head("GET", BADGES, "X-API-Key: " + "x" * 100_000), 431),
+    "giant path": (head("GET", "/" + "x" * 100_000), 431),
+    "20,000 headers": (head("GET", "/", *(f"X-{number}: x" for number in range(20_000))), 431),
+}
+
+
+@pytest.mark.parametrize(("sent", "status"), NOT_HTTP.values(), ids=NOT_HTTP.keys())
+async def test_what_is_no_http_is_a_problem_too(sent: bytes, status: int, gateway: Service) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(sent)
+        answer = await connection.answer()
+        assert answer.status == status
+        code = {400: "bad_request", 431: "request_header_fields_too_large"}[status]
+        assert answer.problem["code"] == code
+        assert await connection.ended()
+
+
+async def test_chunked_body_that_is_broken_in_the_middle_is_400(gateway: Service, key: str) -> None:
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(head("POST", AWARD, key, JSON, CHUNKED), chunk(b"{"))
+        await asyncio.sleep(0.2)
+        await connection.send(b"zz\r\n")
+        answer = await connection.answer()
+        assert (answer.status, answer.problem["code"]) == (400, "bad_request")
+        assert await connection.ended()
+
+
+async def test_caller_that_hangs_up_is_no_failure_of_ours(
+    gateway: Service, key: str, caller: httpx.AsyncClient
+) -> None:
+    for framing in ("Content-Length: 100", CHUNKED):
+        async with raw_connection(gateway.url) as connection:
+            await connection.send(head("POST", AWARD, key, JSON, framing), b"1\r\n{\r\n")
+            await asyncio.sleep(0.1)
+    assert (await caller.get(BADGES)).status_code == 200
+
+
+ODD = {
+    "host": (head("GET", "/nothing").replace(b"gateway", b"[::1"), 404),
+    "absolute target": (head("GET", "http://elsewhere/livez"), 404),
+    "asterisk": (head("OPTIONS", "*"), 404),
+    "authority": (head("CONNECT", "gateway:80"), 404),
+    "method": (head("BREW", AWARD), 405),
+    "bad percent-encoding": (head("GET", "/%zz%"), 404),
+    "websocket": (head("GET", BADGES, "Connection: upgrade", "Upgrade: websocket"), 401),
+    "key of raw bytes": (head("GET", BADGES, "X-API-Key: bq_live_\xff"), 401),
+    "two keys": (head("GET", BADGES, "X-API-Key: a", "X-API-Key: b"), 401),
+}
+
+
+@pytest.mark.parametrize(("sent", "status"), ODD.values(), ids=ODD.keys())
+async def test_odd_requests_are_answered_in_the_documented_shape(sent: bytes, status: int, gateway: Service) -> None:
+    answer = await exchange(gateway.url, sent)
+    assert answer.status == status
+    assert answer.problem["code"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page=%zz", "page=" + "9" * 5000, "is_active=%FF", "category=%00", "category=%ED%A0%80%00", "page_size=1e1"],
+)
+async def test_odd_queries_are_422(query: str, gateway: Service, key: str) -> None:
+    answer = await exchange(gateway.url, head("GET", f"{BADGES}?{query}", key))
+    assert (answer.status, answer.problem["code"]) == (422, "validation_error")
+
+
+BODIES = {
+    "10,000 deep objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "10,000 deep lists": b'{"participant_id":"u","badge_code":"power_user","metadata":{"a":'
+    + b"[" * 10_000
+    + b"]" * 10_000
+    + b"}}",
+    "60,000 open lists": b"[" * 60_000,
+    "invalid UTF-8": b'{"participant_id":"\xc3\x28","badge_code":"power_user"}',
+    "UTF-16": VALID.decode().encode("utf-16"),
+    "NaN": b'{"participant_id":"u","badge_code":"power_user","metadata":{"n":NaN}}',
+    "lone surrogate": rb'{"participant_id":"\ud800","badge_code":"power_user"}',
+    "lone surrogate in a metadata key": rb'{"participant_id":"u","badge_code":"power_user","metadata":{"\udfff":1}}',
+    "NUL": rb'{"participant_id":"\u0000","badge_code":"power_user"}',
+    "NUL in the badge code": rb'{"participant_id":"u","badge_code":"power_user\u0000"}',
+    "NUL in metadata": rb'{"participant_id":"u","badge_code":"power_user","metadata":{"a":"\u0000"}}',
+    "two documents": VALID + VALID,
+}
+
+
+@pytest.mark.parametrize("path", [AWARD, BADGES])
+@pytest.mark.parametrize("content", BODIES.values(), ids=BODIES.keys())
+async def test_poisonous_json_is_422(
+    content: bytes, path: str, caller: httpx.AsyncClient, tenant: Tenant, look: asyncpg.Connection
+) -> None:
+    answer = await caller.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")
+    assert await look.fetchval("SELECT count(*) FROM awards WHERE tenant_id = $1", tenant.id) == 0
+
+
+async def test_of_a_duplicate_key_the_last_wins(caller: httpx.AsyncClient) -> None:
+    content = b'{"participant_id":"first","participant_id":"last","badge_code":"no_such","badge_code":"power_user"}'
+    answer = await caller.post(AWARD, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["participant_id"]) == (200, "last")
+    unfit = content[:-1] + b',"badge_code":5}'
+    assert (await caller.post(AWARD, content=unfit, headers={"Content-Type": "application/json"})).status_code == 422
+
+
+INJECTED = "x\r\nX-Injected: yes\r\n\r\n<script>"
+
+
+async def test_line_breaks_in_ids_never_reach_the_headers(gateway: Service, key: str, tenant: Tenant) -> None:
+    code = "c\r\nX-Injected: yes"
+    await tenant.define(code)
+    content = json.dumps({"participant_id": INJECTED, "badge_code": code}).encode()
+    length = f"Content-Length: {len(content)}"
+    for prefer, status in (("Prefer: respond-async", 202), ("Prefer: x", 200)):
+        answer = await exchange(gateway.url, head("POST", AWARD, key, JSON, length, prefer), content)
+        assert answer.status == status
+        assert "x-injected" not in answer.headers
+        assert json.loads(answer.body)["participant_id"] == INJECTED
+        if status == 202:
+            assert answer.headers["location"].isascii()
+            assert "%0D%0AX-Injected" in answer.headers["location"]
+    target = f"{GAMIFY}/participants/x%0d%0aX-Injected:%20yes/badges?badge_codes=%0d%0aX-Injected:yes"
+    assert "x-injected" not in (await exchange(gateway.url, head("GET", target, key))).headers
+    unknown = await exchange(gateway.url, head("GET", "/%0d%0aX-Injected:%20yes"))
+    assert (unknown.status, "x-injected" in unknown.headers) == (404, False)
+
+
+async def test_made_up_methods_and_paths_leave_no_trace_in_the_metrics(
+    gateway: Service, caller: httpx.AsyncClient
+) -> None:
+    for number in range(20):
+        await exchange(gateway.url, head(f"BREW{number}", f"/pot/{number}"))
+    metrics = (await caller.get("/metrics")).text
+    assert "BREW" not in metrics
+    assert "/pot" not in metrics
