@@ -11,6 +11,9 @@ from domain.errors import DomainError
 
 AWARD_NAMESPACE = UUID("6f6d1f0c-5d1b-5a0e-9a57-2f4f0f6c8f11")
 
+DETAIL_LENGTH = 500
+"""Details quote what strangers sent: so many characters of it are enough."""
+
 AwardKey: TypeAlias = tuple[UUID, str, UUID]
 """Tenant, participant, badge: what makes an award unique."""
 
@@ -35,7 +38,7 @@ class RequestRejectedError(DomainError):
     def __init__(self, reason: RejectionReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = detail[:DETAIL_LENGTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,23 @@
 """What the worker tells the world: `badges.badge.awarded.v1`, and dead letters."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from domain.awards import Award, RawRecord, Rejected, award_event_id
+from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, award_event_id
 from domain.badges import Badge
 from domain.json_text import compact_json
 from domain.times import format_instant
 from messaging.award_requested import request_key
 from messaging.cloud_events import binary_headers
 from messaging.outbox_payload import OutboxMessage, hash_of_key, pack_message
-from messaging.topics import Topics
+from messaging.topics import MEBIBYTE, REPLY_BYTES, Topics
 
 EVENT_TYPE = "badges.badge.awarded.v1"
 EVENT_SOURCE = "/badges"
-DETAIL_LENGTH = 500
+LARGEST_DEAD_LETTER = REPLY_BYTES - MEBIBYTE
+"""A topic that was not made by us may let larger records in; the relay must never meet one it cannot send."""
+
+CUT_BYTES = 64 * 1024
 
 
 class KafkaAnnouncements:
@@ -42,7 +46,7 @@ class KafkaAnnouncements:
         return pack_message(message)
 
     def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:
-        """Pack the record as it came, its headers first, then `dlq_*`."""
+        """Pack the record as it came, its headers first, then `dlq_*`; cut where the topic would not take it."""
         position = record.position
         added = {
             "dlq_reason": rejected.reason.value,
@@ -52,6 +56,10 @@ class KafkaAnnouncements:
             "dlq_offset": str(position.offset),
             "dlq_time": format_instant(at),
         }
+        size = _size(record)
+        if size > LARGEST_DEAD_LETTER:
+            record = replace(record, key=_cut(record.key), value=_cut(record.value), headers=())
+            added["dlq_cut_from"] = str(size)
         message = OutboxMessage(
             topic=self._topics.award_requests_dlq,
             partition_hash=(position.partition if record.key is None else hash_of_key(record.key)),
@@ -63,6 +71,15 @@ class KafkaAnnouncements:
             ],
         )
         return pack_message(message)
+
+
+def _size(record: RawRecord) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _cut(content: bytes | None) -> bytes | None:
+    return None if content is None else content[:CUT_BYTES]
 
 
 def _event_data(award: Award, badge: Badge, earned_at: str) -> dict[str, object]:

@@ -14,12 +14,13 @@ from messaging.topics import Topics
 
 SEND_SECONDS = 3
 MOST_PENDING = 100
+ANSWERS_PER_RECORD = 250
 
 log = structlog.get_logger()
 
 
 class OutcomePublisher:
-    """Sends one record for each batch and reply partition.
+    """Sends one record for each batch and reply partition, or a few where the answers are many.
 
     A lost answer costs its caller a look into Postgres; so nothing here is waited for, retried
     without end, or allowed to hold up a batch.
@@ -35,7 +36,12 @@ class OutcomePublisher:
         by_partition: dict[int, list[Answer]] = defaultdict(list)
         for answer in answers:
             by_partition[answer.reply_to.partition].append(answer)
-        for partition, group in by_partition.items():
+        parts = (
+            (partition, group[first : first + ANSWERS_PER_RECORD])
+            for partition, group in by_partition.items()
+            for first in range(0, len(group), ANSWERS_PER_RECORD)
+        )
+        for partition, group in parts:
             if len(self._pending) >= MOST_PENDING:
                 log.warning("outcomes.dropped", answers=len(group), reason="too many pending")
                 continue
@@ -45,7 +51,7 @@ class OutcomePublisher:
 
     async def close(self) -> None:
         """Wait for the sends under way; each has its own deadline."""
-        await asyncio.gather(*self._pending)
+        await asyncio.gather(*self._pending, return_exceptions=True)
 
     async def _send(self, partition: int, value: bytes) -> None:
         try:

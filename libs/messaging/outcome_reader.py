@@ -22,6 +22,7 @@ from messaging.topics import topics_of
 
 START_SECONDS = 15
 RESTART_SECONDS = 0.5
+STOP_SECONDS = 2
 MOST_WAITING = 5000
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ class OutcomeReader:
         """Register for an answer before the request is published.
 
         Raises:
-            TooManyWaitingError: the bound is reached, or the reader has never been ready.
+            TooManyWaitingError: the bound is reached, or the reader is not ready.
         """
         try:
             yield self.register(request_id)
@@ -71,7 +72,7 @@ class OutcomeReader:
         Raises:
             TooManyWaitingError: the bound is reached, or the reader has never been ready.
         """
-        if self._partition is None or len(self._waiting) >= self._most_waiting:
+        if self._partition is None or not self.is_ready or len(self._waiting) >= self._most_waiting:
             raise TooManyWaitingError
         future = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
@@ -109,7 +110,9 @@ class OutcomeReader:
             self._partition = partition.partition
             yield consumer
         finally:
-            await consumer.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await consumer.stop()
 
     async def _pump(self, consumer: AIOKafkaConsumer) -> None:
         while True:

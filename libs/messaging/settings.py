@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class KafkaSettings(BaseSettings):
     """`BADGES_KAFKA_*`: brokers, security, and the names that keep installations apart."""
 
-    model_config = SettingsConfigDict(env_prefix="BADGES_KAFKA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BADGES_KAFKA_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     bootstrap: str = "127.0.0.1:9092"
     """Comma-separated `host:port` of some brokers."""

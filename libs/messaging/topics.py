@@ -17,7 +17,7 @@ REQUEST_BYTES = MEBIBYTE
 """A record of `award_requests` is at most so large; the broker refuses more."""
 
 REPLY_BYTES = 4 * MEBIBYTE
-"""Dead letters and outcomes: what came in, plus what we add, always fits."""
+"""Dead letters and outcomes: what came in, plus what we add, fits; what does not is cut."""
 
 WATERMARK_PARTITION = 0
 NONCE_PARTITION = 1
@@ -79,14 +79,20 @@ def new_topics(topics: Topics, *, partitions: int, replication_factor: int) -> S
     """Describe every topic for its creation.
 
     `award_requests` is bounded by size, not by age: upstream services may set old timestamps, and
-    Kafka judges age by them.
+    Kafka judges age by them. The broker stores it uncompressed, and so judges the size of what it
+    will be when it is read: a few compressed bytes can stand for any number.
     """
     forever = {"retention.ms": "-1"}
     outcomes = {"retention.ms": str(10 * 60 * 1000), "segment.ms": str(10 * 60 * 1000)}
     configs = {
         topics.award_requests: (
             partitions,
-            forever | {"retention.bytes": str(1024 * MEBIBYTE), "max.message.bytes": str(REQUEST_BYTES)},
+            forever
+            | {
+                "retention.bytes": str(1024 * MEBIBYTE),
+                "max.message.bytes": str(REQUEST_BYTES),
+                "compression.type": "uncompressed",
+            },
         ),
         topics.badge_awarded: (partitions, forever | {"max.message.bytes": str(REPLY_BYTES)}),
         topics.award_requests_dlq: (

@@ -21,17 +21,22 @@ Connection: TypeAlias = AsyncConnection
 class Database:
     """A pool of connections. Driver errors leave it as `domain.errors.StorageError`."""
 
-    def __init__(self, database_url: str, *, application: str, pool_size: int = 5) -> None:
-        """Nothing connects yet. `application` is the name that Postgres shows for us."""
+    def __init__(
+        self, database_url: str, *, application: str, pool_size: int = 5, command_seconds: float = COMMAND_SECONDS
+    ) -> None:
+        """Nothing connects yet. `application` is the name that Postgres shows for us.
+
+        `command_seconds` holds even when the server hangs; Postgres's own limits do not.
+        """
         self._engine = create_async_engine(
             asyncpg_url(database_url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=POOL_SECONDS,
+            pool_timeout=min(POOL_SECONDS, command_seconds),
             pool_recycle=1800,
             connect_args={
-                "timeout": CONNECT_SECONDS,
-                "command_timeout": COMMAND_SECONDS,
+                "timeout": min(CONNECT_SECONDS, command_seconds),
+                "command_timeout": command_seconds,
                 "server_settings": {
                     "application_name": application,
                     "statement_timeout": str(STATEMENT_MS),

@@ -11,9 +11,10 @@ from domain.errors import DataRefusedError, StorageError, StorageUnavailableErro
 
 _REFUSED_CLASSES = ("22", "23", "54")
 # Connection lost, transaction rolled back (deadlock, serialization), resources, operator
-# intervention (shutdown, cancelled by a timeout); lock not available; idle in transaction too long.
+# intervention (shutdown, cancelled by a timeout).
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
-_TRANSIENT_STATES = ("55P03", "25P03", "25P04")
+# Lock not available, idle too long, read-only: a primary that has just become a standby.
+_TRANSIENT_STATES = ("55P03", "25P03", "25P04", "25006")
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def storage_errors() -> Iterator[None]:
         raise _translate(error, error.orig) from error
     except asyncpg.PostgresError as error:
         raise _translate(error, error) from error
-    except (PoolTimeoutError, TimeoutError, OSError, asyncpg.InterfaceError) as error:
+    except (PoolTimeoutError, TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error
 
 

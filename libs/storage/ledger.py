@@ -1,6 +1,6 @@
 """The worker's transaction: awards, rejected requests and the outbox, all or nothing."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from domain.ports import Definition
 from storage import statements
 from storage.database import Connection, Database
 from storage.errors import storage_errors
+
+ROW_BYTES = 8 * 1024 * 1024
 
 
 class PostgresLedger:
@@ -126,15 +128,16 @@ class PostgresTransaction:
         return {_position(row) for row in result}
 
     async def enqueue(self, messages: Sequence[bytes]) -> None:
-        """One row and one NOTIFY for the batch: a NOTIFY takes a global lock at commit."""
-        await self._connection.execute(
-            statements.ENQUEUE,
-            {
-                "payload": b"".join(messages),
-                "message_count": len(messages),
-                "channel": statements.OUTBOX_CHANNEL,
-            },
-        )
+        """One row and one NOTIFY for the batch (a NOTIFY takes a global lock at commit), or a few for a large one."""
+        for part in _parts(messages):
+            await self._connection.execute(
+                statements.ENQUEUE,
+                {
+                    "payload": b"".join(part),
+                    "message_count": len(part),
+                    "channel": statements.OUTBOX_CHANNEL,
+                },
+            )
 
     def savepoint(self) -> AbstractAsyncContextManager[object]:
         """Begin a savepoint; what the driver raises inside is translated."""
@@ -146,6 +149,19 @@ async def _savepoint(connection: Connection) -> AsyncIterator[None]:
     with storage_errors():
         async with connection.begin_nested():
             yield
+
+
+def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Split so that a row stays small enough for one Kafka transaction; a single message is never split."""
+    part: list[bytes] = []
+    size = 0
+    for message in messages:
+        if part and size + len(message) > ROW_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += len(message)
+    yield part
 
 
 def _badge(row: Row[tuple[object, ...]]) -> Badge:

@@ -21,8 +21,23 @@ CONNECT_SECONDS = 5
 CLOSE_SECONDS = 2
 COMMAND_SECONDS = 10
 ROWS_PER_CLAIM = 1000
+BYTES_PER_CLAIM = 8 * 1024 * 1024
 
 _MIRROR = "SELECT emit_seq FROM relay_state"
+# Both ends of the primary key: cheap, however long the outbox is.
+_BACKLOG = """
+    SELECT o.first, o.last, extract(epoch FROM now() - f.created_at) AS oldest_seconds
+    FROM (SELECT min(id) AS first, max(id) AS last FROM outbox) AS o JOIN outbox AS f ON f.id = o.first
+"""
+_HIGHEST_CLAIM = "SELECT coalesce(max(emit_seq), 0) FROM outbox WHERE emit_seq IS NOT NULL"
+
+_SETTLE = """
+    WITH settled AS (DELETE FROM outbox WHERE emit_seq <= $1)
+    UPDATE relay_state SET emit_seq = $1, updated_at = now()
+"""
+
+_HIGHEST_NUMBER = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_emit_seq"
+
 # Both ends of the primary key: cheap, however long the outbox is.
 _BACKLOG = """
     SELECT o.first, o.last, extract(epoch FROM now() - f.created_at) AS oldest_seconds
@@ -42,23 +57,33 @@ _RAISE_NUMBERS = """
     WHERE $1 > 0 AND (last_value < $1 OR NOT is_called)
 """
 
-_CLAIMED = """
-    SELECT emit_seq, payload, message_count FROM outbox
-    WHERE emit_seq > $1 ORDER BY emit_seq LIMIT $2
+# So many messages and bytes of the rows in order, or the first row alone, however large it is.
+_BOUNDED = """
+    SELECT id, emit_seq FROM (
+        SELECT id, emit_seq, row_number() OVER in_order AS place, sum(message_count) OVER in_order AS messages,
+               sum(octet_length(payload)) OVER in_order AS bytes
+        FROM (SELECT * FROM outbox WHERE {which} ORDER BY {order} LIMIT {rows}) AS waiting
+        WINDOW in_order AS (ORDER BY {order})
+    ) AS counted
+    WHERE place = 1 OR (messages <= $1 AND bytes <= {bytes})
 """
 
-_CLAIM = """
-    WITH pending AS (
-        SELECT id, message_count FROM outbox WHERE emit_seq IS NULL ORDER BY id LIMIT $2
-    ), counted AS (
-        SELECT id, message_count, sum(message_count) OVER (ORDER BY id) AS upto FROM pending
-    ), numbered AS (
-        SELECT id, nextval('outbox_emit_seq') AS emit_seq
-        FROM (SELECT id FROM counted WHERE upto <= $1 OR upto = message_count ORDER BY id) AS chosen
+_CLAIMED = f"""
+    SELECT o.emit_seq, o.payload, o.message_count FROM outbox AS o JOIN (
+        {_BOUNDED.format(which="emit_seq > $2", order="emit_seq", rows=ROWS_PER_CLAIM, bytes=BYTES_PER_CLAIM)}
+    ) AS bounded USING (id)
+"""  # noqa: S608 - constants of ours
+
+_CLAIM = f"""
+    WITH numbered AS (
+        SELECT id, nextval('outbox_emit_seq') AS emit_seq FROM (
+            {_BOUNDED.format(which="emit_seq IS NULL", order="id", rows=ROWS_PER_CLAIM, bytes=BYTES_PER_CLAIM)}
+            ORDER BY id
+        ) AS chosen
     )
     UPDATE outbox AS o SET emit_seq = n.emit_seq FROM numbered AS n WHERE o.id = n.id
     RETURNING o.emit_seq, o.payload, o.message_count
-"""
+"""  # noqa: S608 - constants of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +129,9 @@ class OutboxSession:
             with storage_errors():
                 await self._connection.execute(_SETTLE, watermark)
 
-    async def raise_numbers(self, watermark: int) -> None:
-        """Have new claims numbered above `watermark`."""
-        await self._fetchval(_RAISE_NUMBERS, watermark)
+    async def highest_number(self) -> int:
+        """Return the highest `emit_seq` ever given; 0 before the first."""
+        return await self._fetchval(_HIGHEST_NUMBER)
 
     async def backlog(self) -> Backlog:
         """Return what waits in the outbox. Asking also tells Postgres that we are alive."""
@@ -120,15 +145,14 @@ class OutboxSession:
     async def claim(self, watermark: int, *, most_messages: int) -> Sequence[ClaimedRow]:
         """Return the next rows to publish, in order: first those claimed before, else new ones.
 
-        The rows hold up to `most_messages` messages together, or are a single larger row.
+        The rows hold up to `most_messages` messages and 8 MiB together, or are a single larger row.
         """
         async with self._one_at_a_time:
             with storage_errors():
-                records = await self._connection.fetch(_CLAIMED, watermark, ROWS_PER_CLAIM)
+                records = await self._connection.fetch(_CLAIMED, most_messages, watermark)
                 if not records:
-                    records = await self._connection.fetch(_CLAIM, most_messages, ROWS_PER_CLAIM)
-        rows = sorted((ClaimedRow(**record) for record in records), key=lambda row: row.emit_seq)
-        return _first_messages(rows, most_messages)
+                    records = await self._connection.fetch(_CLAIM, most_messages)
+        return sorted((ClaimedRow(**record) for record in records), key=lambda row: row.emit_seq)
 
     async def wait_for_rows(self, seconds: float) -> None:
         """Return when a batch has been committed, or after `seconds`."""
@@ -167,21 +191,19 @@ async def open_outbox(database_url: str, *, application: str) -> AsyncIterator[O
                 "idle_session_timeout": str(IDLE_SESSION_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_SESSION_MS),
                 "statement_timeout": str(STATEMENT_MS),
+                # Who is stopped while a claim is being sent to him reads no more: nothing else would notice.
+                "tcp_user_timeout": str(IDLE_SESSION_MS),
             },
         )
     try:
         yield OutboxSession(connection)
     finally:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            await connection.close(timeout=CLOSE_SECONDS)
+        await _close(connection)
 
 
-def _first_messages(rows: Sequence[ClaimedRow], most: int) -> Sequence[ClaimedRow]:
-    chosen: list[ClaimedRow] = []
-    count = 0
-    for row in rows:
-        if chosen and count + row.message_count > most:
-            break
-        chosen.append(row)
-        count += row.message_count
-    return chosen
+async def _close(connection: asyncpg.Connection) -> None:
+    """End the session, by force if it does not answer or is in the middle of something."""
+    try:
+        await connection.close(timeout=CLOSE_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
+        connection.terminate()

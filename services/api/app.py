@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from api.auth import Authenticator
@@ -15,7 +14,7 @@ from api.award_calls import AwardCalls
 from api.badge_directory import BadgeDirectory
 from api.crowding import LimitRequests
 from api.metrics import ApiMetrics, CountRequests
-from api.openapi import describe
+from api.openapi import describe, operation_id
 from api.paths import PREFIX, EncodedPaths
 from api.problems import add_problem_handlers
 from api.rate_limit import AwardRateLimit
@@ -31,6 +30,8 @@ from storage.database import Database
 
 APPLICATION = "badges-api"
 START_RETRY_SECONDS = 0.25
+COMMAND_SECONDS = 2
+"""Callers wait for these: a Postgres that hangs is answered 503, soon."""
 
 log = structlog.get_logger()
 
@@ -53,13 +54,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         finally:
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
             await services.authenticator.record_uses_now()
             await stop_producer(services.producer)
             await services.database.close()
 
-    app = FastAPI(lifespan=lifespan, title="Badges API", redirect_slashes=False)
+    app = FastAPI(
+        lifespan=lifespan, title="Badges API", redirect_slashes=False, generate_unique_id_function=operation_id
+    )
     for router in (awards.router, participants.router, admin_badges.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
@@ -73,7 +75,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
 
 def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
-    database = Database(str(settings.database_url), application=APPLICATION, pool_size=settings.database_connections)
+    database = Database(
+        str(settings.database_url),
+        application=APPLICATION,
+        pool_size=settings.database_connections,
+        command_seconds=COMMAND_SECONDS,
+    )
     producer = create_producer(settings.kafka, linger_ms=1)
     reader = OutcomeReader(settings.kafka, instance_id=str(uuid4()))
     return Services(
@@ -99,8 +106,8 @@ async def _connect(producer: AIOKafkaProducer) -> None:
     while True:
         try:
             await producer.start()
-        except KafkaError as error:
-            log.warning("api.waits", needs="kafka", error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was: without Kafka there is no service
+            log.warning("api.waits", needs="kafka", error=repr(error))
             await asyncio.sleep(START_RETRY_SECONDS)
         else:
             return

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
-from domain.errors import ForbiddenError, StorageError, UnauthorizedError
+from domain.errors import ForbiddenError, UnauthorizedError
 from domain.tenants import Principal, hash_key, is_key_shaped
 from domain.times import Clock
 from storage.database import Database
@@ -27,7 +27,12 @@ USE_SECONDS = 30.0
 
 log = structlog.get_logger()
 
-api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="`bq_live_…` or `bq_test_…`")
+api_key_header = APIKeyHeader(
+    name="X-API-Key",
+    scheme_name="ApiKey",
+    auto_error=False,
+    description="`bq_live_…` or `bq_test_…`, then 32 lower-case hex digits. Made with `badgectl keys create`.",
+)
 
 
 class Authenticator:
@@ -74,8 +79,8 @@ class Authenticator:
         try:
             async with self._database.transaction() as connection:
                 await record_key_use(connection, used)
-        except StorageError as error:
-            log.warning("keys.use_not_recorded", error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was: dates of use are not worth a task that ends
+            log.warning("keys.use_not_recorded", error=repr(error))
             self._used = used | self._used
 
     async def _look_up(self, key_hash: bytes) -> Principal:

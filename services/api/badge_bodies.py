@@ -1,13 +1,13 @@
 """Badge definitions as they go in and out over HTTP."""
 
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from api.bodies import BadgeCode, Instant, Text
+from api.bodies import BadgeCode, Instant, RarityText, Text
 from domain.badges import Rarity
 from domain.limits import BADGE_COLOR_LENGTH, BADGE_NAME_LENGTH, CATEGORY_LENGTH, ICON_URL_LENGTH
 
@@ -28,44 +28,43 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is the integer 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 BadgeName = Annotated[Text, Field(min_length=1, max_length=BADGE_NAME_LENGTH)]
-IconUrl = Annotated[Text, Field(max_length=ICON_URL_LENGTH), AfterValidator(_web_address)]
+IconUrl = Annotated[
+    Text,
+    Field(
+        max_length=ICON_URL_LENGTH,
+        description="An http or https URL, shown in the SDK and dashboards.",
+        json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\[\]\u0000][^\[\]\u0000]*$"},
+    ),
+    AfterValidator(_web_address),
+]
 Color = Annotated[Text, Field(max_length=BADGE_COLOR_LENGTH)]
 Category = Annotated[Text, Field(max_length=CATEGORY_LENGTH)]
-Order = Annotated[int, Field(ge=-INT32, lt=INT32)]
+Order = Annotated[int, Field(ge=-INT32, le=INT32 - 1), BeforeValidator(_whole)]
 RarityName = Annotated[Rarity, Field(strict=False)]  # JSON has no enumerations: its text is read
 
 
 class BadgeBody(BaseModel):
     """A badge to define."""
 
-    model_config = ConfigDict(
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "code": "power_user",
-                    "name": "Power User",
-                    "description": "Log in 10 times.",
-                    "icon_url": "https://cdn.example.com/badges/power.png",
-                    "badge_color": "#7C3AED",
-                    "rarity": "rare",
-                    "category": "engagement",
-                    "display_order": 10,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(strict=True)
 
-    code: BadgeCode = Field(description="Unique for the tenant, for ever.")
-    name: BadgeName
-    description: Text | None = None
-    icon_url: IconUrl | None = None
-    badge_color: Color | None = None
+    code: BadgeCode = Field(
+        description="Unique for the tenant, for ever. It cannot be changed: awards refer to it. 1 to 50 characters."
+    )
+    name: BadgeName = Field(description="Display name. 1 to 100 characters.")
+    description: Text | None = Field(default=None, description="Long-form description.")
+    icon_url: IconUrl | None = Field(default=None, description="URL of the icon: http or https.")
+    badge_color: Color | None = Field(default=None, description="Hex color. At most 20 characters.")
     rarity: RarityName = Rarity.COMMON
-    category: Category | None = None
-    is_hidden: bool = False
-    display_order: Order = 0
+    category: Category | None = Field(default=None, description="Category grouping. At most 50 characters.")
+    is_hidden: bool = Field(default=False, description="Hidden in default listings, for surprises.")
+    display_order: Order = Field(default=0, description="Sort order in listings.")
 
 
 class BadgeResponse(BaseModel):
@@ -80,7 +79,7 @@ class BadgeResponse(BaseModel):
     description: str | None
     icon_url: str | None
     badge_color: str | None
-    rarity: str
+    rarity: RarityText
     category: str | None
     is_active: bool
     is_hidden: bool
@@ -89,12 +88,17 @@ class BadgeResponse(BaseModel):
     updated_at: Instant
 
 
+def _describe_changes(schema: dict[str, Any]) -> None:
+    """What is absent stays: nothing has a default. The code is refused."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema["not"] = {"required": ["code"]}
+
+
 class BadgeChanges(BaseModel):
     """What is to change of a badge. All fields are optional; what is absent stays as it is."""
 
-    model_config = ConfigDict(
-        strict=True, json_schema_extra={"examples": [{"name": "Power User", "rarity": "epic", "is_active": False}]}
-    )
+    model_config = ConfigDict(strict=True, json_schema_extra=_describe_changes)
 
     code: SkipJsonSchema[Annotated[object, AfterValidator(_refuse_code)]] = None
     # The defaults are never used: only supplied fields are read. Null is for the four optional ones alone.
@@ -114,8 +118,8 @@ class BadgePage(BaseModel):
 
     items: list[BadgeResponse]
     total: int = Field(description="How many match in all.")
-    page: int
-    page_size: int
+    page: int = Field(description="Echo of the page asked for.")
+    page_size: int = Field(description="Echo of the page size asked for.")
 
 
 class MessageResponse(BaseModel):

@@ -1,8 +1,8 @@
 """What goes in and out over HTTP, as documented in the contract."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
 )
 from starlette.requests import ClientDisconnect
 
@@ -24,6 +25,7 @@ from api.problems import (
     unsupported_media_type,
     validation_error,
 )
+from domain.badges import Rarity
 from domain.errors import InvalidValueError
 from domain.json_text import parse_json
 from domain.limits import (
@@ -49,74 +51,74 @@ def _metadata(value: object) -> object:
         raise ValueError(error.problem) from error
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
 ParticipantId = Annotated[Text, Field(min_length=1, max_length=PARTICIPANT_ID_LENGTH)]
 BadgeCode = Annotated[Text, Field(min_length=1, max_length=BADGE_CODE_LENGTH)]
-Instant = Annotated[datetime, PlainSerializer(format_instant, return_type=str)]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(format_instant, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
+RarityText = Annotated[str, Field(json_schema_extra={"enum": [rarity.value for rarity in Rarity]})]
+"""A rarity as it goes out."""
 
 
 class AwardBody(BaseModel):
     """Who is to get which badge."""
 
-    model_config = ConfigDict(
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "participant_id": "user_123",
-                    "badge_code": "power_user",
-                    "metadata": {"trigger": "10th_login"},
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(strict=True)
 
-    participant_id: ParticipantId = Field(description="Your participant identifier.")
-    badge_code: BadgeCode = Field(description="Code of an active badge definition.")
-    metadata: Metadata | None = Field(default=None, description="Free-form context of the award.")
+    participant_id: ParticipantId = Field(
+        description="Your participant identifier. 1 to 255 characters, taken as it is."
+    )
+    badge_code: BadgeCode = Field(description="Code of an active badge definition for the tenant. 1 to 50 characters.")
+    metadata: Metadata | None = Field(
+        default=None,
+        description="Free-form context attached to the award: at most 16 KiB as JSON, 32 levels deep.",
+    )
 
 
 class AwardResponse(BaseModel):
     """The award, as it was first earned."""
 
-    participant_id: str
-    badge_code: str
-    badge_name: str
-    icon: str | None = None
-    rarity: str = "common"
+    participant_id: str = Field(description="Echo of the requested participant id.")
+    badge_code: str = Field(description="Echo of the awarded badge code.")
+    badge_name: str = Field(description="Display name from the badge definition.")
+    icon: str | None = Field(default=None, description="Badge icon URL from the definition, if set.")
+    rarity: RarityText = Field(default="common", description="Rarity classification of the badge.")
     earned_at: Instant = Field(description="When the badge was first earned, not the retry time.")
-    already_earned: bool = False
+    already_earned: bool = Field(default=False, description="Whether the participant already had the badge.")
 
 
 class AcceptedResponse(BaseModel):
-    """The request is in the log; the badge will be awarded."""
+    """The request is in the log and will be decided."""
 
-    participant_id: str
-    badge_code: str
-    status: str = "accepted"
+    participant_id: str = Field(description="Echo of the requested participant id.")
+    badge_code: str = Field(description="Echo of the requested badge code.")
+    status: Literal["accepted"] = "accepted"
 
 
 class ParticipantBadgeEntry(BaseModel):
     """One badge, earned or not."""
 
     code: str
-    name: str
+    name: str = Field(description="Display name.")
     description: str | None = None
-    icon: str | None = None
-    rarity: str = "common"
+    icon: str | None = Field(default=None, description="Badge icon URL, if set.")
+    rarity: RarityText = "common"
     category: str | None = None
     earned: bool = False
-    earned_at: Instant | None = None
+    earned_at: Instant | None = Field(default=None, description="When it was first earned; null if it is not.")
 
 
 class ParticipantBadges(BaseModel):
     """A participant's list, by `display_order`, then `code`."""
 
-    participant_id: str
+    participant_id: str = Field(description="Echo of the requested participant id.")
     badges: list[ParticipantBadgeEntry]
-    total: int = Field(description="Number of rows returned.")
-    earned_count: int = Field(description="How many of them are earned.")
+    total: int = Field(description="Number of badge rows returned.", ge=0)
+    earned_count: int = Field(description="How many of them the participant has earned.", ge=0)
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -139,10 +141,12 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     return read
 
 
-def body_documentation(model: type[BaseModel]) -> dict[str, object]:
+def body_documentation(model: type[BaseModel], examples: Mapping[str, object]) -> dict[str, object]:
     """What OpenAPI says of a body that `json_body` reads."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    named = {name: {"value": value} for name, value in examples.items()}
+    content = {"application/json": {"schema": schema, "examples": named}}
+    return {"requestBody": {"description": model.__doc__, "required": True, "content": content}}
 
 
 async def _limited(request: Request) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -9,8 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
+from api.paths import allowed_methods
 from domain.errors import (
     BadgeCodeConflictError,
     BadgeNotFoundError,
@@ -51,23 +54,32 @@ def title_of(status: HTTPStatus) -> str:
     return _TITLES.get(status, status.phrase)
 
 
+def _no_default(schema: dict[str, Any]) -> None:
+    """A field that is left out where there is nothing to tell has no default to show."""
+    schema.pop("default", None)
+
+
 class FieldError(BaseModel):
     """What is wrong with one value."""
 
-    loc: list[str | int] = Field(description="Where: `body`, `path`, `query` or `header`, then the name")
-    msg: str
-    type: str
+    loc: list[str | int] = Field(description="Where: `body`, `path`, `query` or `header`, then the name.")
+    msg: str = Field(description="What is wrong, for people.")
+    type: str = Field(description="What is wrong, for programs.")
 
 
 class Problem(BaseModel):
-    """The body of every error."""
+    """The body of every error (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    errors: list[FieldError] | None = None
+    type: str = Field(description="A URN made of the code.")
+    title: str = Field(description="The name of the HTTP status.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    detail: str = Field(description="What happened, for people.")
+    code: str = Field(description="What happened, for programs: it does not change.")
+    errors: list[FieldError] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Each value that does not fit; with `validation_error` alone.",
+        json_schema_extra=_no_default,
+    )
 
 
 class ProblemError(Exception):
@@ -155,6 +167,16 @@ def unsupported_media_type(media_type: str) -> ProblemError:
     )
 
 
+def too_many_awards(*, limit: int, seconds: int) -> ProblemError:
+    """429: a call is free again in so many seconds."""
+    return ProblemError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "RATE_LIMIT_PARTICIPANT_EXCEEDED",
+        f"More than {limit} award calls in a minute for this participant",
+        retry_after=seconds,
+    )
+
+
 def badge_id_not_found(badge_id: UUID) -> ProblemError:
     """404: the tenant has no badge definition of that id."""
     return ProblemError(HTTPStatus.NOT_FOUND, "badge_not_found", f"Badge '{badge_id}' not found")
@@ -218,6 +240,8 @@ def add_problem_handlers(app: FastAPI) -> None:
         code = _CODE_OF.get(status, status.phrase.lower().replace(" ", "_"))
         problem = ProblemError(status, code, f"{request.method} {request.scope['path']:.200}: {status.phrase}")
         problem.headers |= dict(error.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = allowed_methods(request)
         return problem_response(problem, request)
 
     @app.exception_handler(Exception)

@@ -5,7 +5,6 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from http import HTTPStatus
 
 import structlog
 from cachetools import TTLCache
@@ -15,7 +14,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 
 from api.metrics import ApiMetrics
-from api.problems import ProblemError, unavailable
+from api.problems import unavailable
 from domain.tenants import Principal
 
 MOST_PARTICIPANTS = 100_000
@@ -67,6 +66,11 @@ class CallCount:
     limit: int
     remaining: int
     reset_time: float
+
+    @property
+    def wait_seconds(self) -> int:
+        """Until a call is free."""
+        return math.ceil(self.reset_time - time.time())
 
     @property
     def headers(self) -> dict[str, str]:
@@ -124,14 +128,4 @@ def _redis(url: str) -> RedisStorage:
         key_prefix="badges",
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
-    )
-
-
-def too_many_awards(count: CallCount) -> ProblemError:
-    """429, with the seconds until a call is free."""
-    return ProblemError(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "RATE_LIMIT_PARTICIPANT_EXCEEDED",
-        f"More than {count.limit} award calls in a minute for this participant",
-        retry_after=math.ceil(count.reset_time - time.time()),
     )

@@ -11,7 +11,12 @@ from messaging.settings import KafkaSettings
 class ApiSettings(BaseSettings):
     """`BADGES_API_*`, and `BADGES_DATABASE_URL`."""
 
-    model_config = SettingsConfigDict(env_prefix="BADGES_API_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BADGES_API_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # a mistyped URL holds a password all the same
+    )
 
     database_url: PostgresDsn = Field(validation_alias="BADGES_DATABASE_URL")
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)

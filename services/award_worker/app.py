@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import TopicPartition
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
@@ -54,36 +54,45 @@ class Adapters:
 class PatientBroker(KafkaBroker):
     """Begins to consume once what it needs is there; the probes answer meanwhile."""
 
-    def __init__(self, *, needs: Callable[[], Awaitable[None]], **options: Any) -> None:  # noqa: ANN401 - FastStream's own options
+    def __init__(
+        self,
+        *,
+        needs: Callable[[], Awaitable[None]],
+        leave: Callable[[], NoReturn],
+        **options: Any,  # noqa: ANN401 - FastStream's own options
+    ) -> None:
         super().__init__(**options)
         self._needs = needs
-        self._read_failure: BaseException | None = None
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether every subscriber runs, and its last read went well."""
-        return self._read_failure is None and all(subscriber.running for subscriber in self.subscribers)
+        self._leave = leave
 
     async def start(self) -> None:
-        """Wait, then start."""
+        """Wait, then start. Half started, the process would look alive and do nothing: then it ends."""
         await self._needs()
-        await super().start()
+        try:
+            await super().start()
+        except Exception:
+            log.exception("worker.did_not_start")
+            self._leave()
         for subscriber in self.subscribers:
             self._watch(getattr(subscriber, "consumer", None))
         log.info("worker.consumes")
 
     def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """Note how each read ends: FastStream logs a failure, waits and tries again, looking healthy."""
+        """End the process when a read fails, for FastStream would go on with the next one.
+
+        What aiokafka had taken from other partitions before it failed would be lost: it would pass
+        for done with the next commit. A new process begins again at what was committed.
+        """
         getmany = consumer.getmany
 
         async def watched(*partitions: TopicPartition, **options: object) -> object:
             try:
-                records = await getmany(*partitions, **options)
-            except Exception as failure:
-                self._read_failure = failure
+                return await getmany(*partitions, **options)
+            except ConsumerStoppedError:
                 raise
-            self._read_failure = None
-            return records
+            except Exception:
+                log.exception("read.failed")
+                self._leave()
 
         consumer.getmany = watched
 
@@ -126,12 +135,16 @@ def create_worker(
         leave=leave,
     )
 
+    needed = asyncio.Event()
+
     async def needs() -> None:
         await _wait_for("postgres", lambda: check_schema(database))
         await _wait_for("kafka", producer.start)
+        needed.set()
 
     broker = PatientBroker(
         needs=needs,
+        leave=leave,
         bootstrap_servers=settings.kafka.bootstrap.split(","),
         security=_security(settings.kafka),
         apply_types=False,
@@ -144,7 +157,7 @@ def create_worker(
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        relaying = asyncio.create_task(relay.run())
+        relaying = asyncio.create_task(_run_when(needed, relay))
         relaying.add_done_callback(lambda task: _leave_if_failed(task, leave))
         try:
             yield
@@ -164,7 +177,7 @@ def create_worker(
     )
 
 
-def _checks(database: Database, producer: AIOKafkaProducer, broker: PatientBroker, relay: Relay) -> dict[str, Check]:
+def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker, relay: Relay) -> dict[str, Check]:
     async def postgres() -> bool:
         await check_schema(database)
         return True
@@ -174,10 +187,10 @@ def _checks(database: Database, producer: AIOKafkaProducer, broker: PatientBroke
         return True
 
     async def consumer() -> bool:
-        return broker.is_reading
+        return all(subscriber.running for subscriber in broker.subscribers)
 
     async def watermark() -> bool:
-        return not relay.is_loudly_refusing
+        return not relay.is_in_lasting_trouble
 
     return {"postgres": postgres, "kafka": kafka, "consumer": consumer, "relay": watermark}
 
@@ -192,6 +205,11 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(START_RETRY_SECONDS)
         else:
             return
+
+
+async def _run_when(needed: asyncio.Event, relay: Relay) -> None:
+    await needed.wait()
+    await relay.run()
 
 
 def _leave_if_failed(task: asyncio.Task[None], leave: Callable[[], NoReturn]) -> None:

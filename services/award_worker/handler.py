@@ -6,6 +6,7 @@ from uuid import UUID
 
 from award_worker.failures import Action, action_for
 from domain.awards import (
+    DETAIL_LENGTH,
     Answer,
     Award,
     Awarded,
@@ -117,7 +118,7 @@ async def _decide_by_halves(transaction: AwardTransaction, batch: Sequence[Recei
         if action_for(error) is not Action.ISOLATE:
             raise
         if len(batch) == 1:
-            refused = Rejected(reason=RejectionReason.SCHEMA_VIOLATION, detail=str(error))
+            refused = Rejected(reason=RejectionReason.SCHEMA_VIOLATION, detail=str(error)[:DETAIL_LENGTH])
             return [Decision(received=batch[0], outcome=refused, is_new=True)]
     middle = len(batch) // 2
     first = await _decide_by_halves(transaction, batch[:middle])

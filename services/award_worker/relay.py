@@ -7,6 +7,7 @@ take-over is fixed: lock, fence, nonce, watermark, mirror, work. Any other order
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -50,15 +51,23 @@ class Publisher(Protocol):
         ...
 
 
-class WatermarkBelowMirrorError(Exception):
-    """Kafka knows of less than Postgres saw published, and claimed rows are still there.
+class WatermarkMismatchError(Exception):
+    """What Kafka holds as published cannot be: below what Postgres saw published, or above all that was ever sent.
 
-    Kafka has lost offsets, or is another cluster. What is claimed may or may not be out: only an
-    operator can tell. See the runbook.
+    Kafka has lost offsets or is another cluster, or the database is an older one. What of the outbox
+    is out, only an operator can tell. See the runbook.
     """
 
-    def __init__(self, *, watermark: int | None, mirror: int, highest_claim: int) -> None:
-        super().__init__(f"Kafka's watermark is {watermark}, the mirror {mirror}, claims go up to {highest_claim}")
+    def __init__(self, *, watermark: int | None, mirror: int, highest: int) -> None:
+        super().__init__(f"Kafka's watermark is {watermark}, the mirror {mirror}, the highest number {highest}")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trouble:
+    """Since when (the loop's clock, in seconds), and where the mirror was when it was first looked at."""
+
+    since: float
+    mirror: int | None = None
 
 
 class Relay:
@@ -74,33 +83,54 @@ class Relay:
         self._open_outbox = open_outbox
         self._create_publisher = create_publisher
         self._metrics = metrics
-        self._refusing_since: float | None = None
+        self._trouble: _Trouble | None = None
+        self._backoff = FIRST_BACKOFF_SECONDS
 
     @property
-    def is_loudly_refusing(self) -> bool:
-        """Whether the watermark has been below the mirror for a minute: an operator is needed."""
-        since = self._refusing_since
-        return since is not None and asyncio.get_running_loop().time() - since > LOUD_AFTER_SECONDS
+    def is_in_lasting_trouble(self) -> bool:
+        """Whether this relay has failed or refused for a minute, and no other has done the work."""
+        trouble = self._trouble
+        return trouble is not None and asyncio.get_running_loop().time() - trouble.since > LOUD_AFTER_SECONDS
 
     async def run(self) -> None:
         """Lead whenever nobody else does."""
-        backoff = FIRST_BACKOFF_SECONDS
         while True:
             try:
                 async with self._open_outbox() as outbox:
-                    await _wait_for_lock(outbox)
-                    backoff = FIRST_BACKOFF_SECONDS
+                    await self._wait_for_lock(outbox)
                     await self._lead(outbox)
-            except WatermarkBelowMirrorError as error:
-                self._note_refusal(error)
-                backoff = REFUSAL_RETRY_SECONDS
+            except WatermarkMismatchError as error:
+                self._note_trouble(is_refusal=True)
+                level = log.error if self.is_in_lasting_trouble else log.warning
+                level("relay.refuses", error=str(error))
+                self._backoff = REFUSAL_RETRY_SECONDS
             except (EventLogLostError, StorageUnavailableError) as error:
+                self._note_trouble(is_refusal=False)
                 self._metrics.relay_failures.inc()
-                log.warning("relay.restarts", error=str(error), pause_seconds=backoff)
+                log.warning("relay.restarts", error=str(error), pause_seconds=self._backoff)
             finally:
                 self._metrics.relay_is_leader.set(0)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+            await asyncio.sleep(self._backoff)
+            self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
+
+    async def _wait_for_lock(self, outbox: OutboxSession) -> None:
+        """Ask each second: that is also what keeps the waiting session alive."""
+        while not await outbox.try_lock():
+            await self._look(outbox)
+            await asyncio.sleep(LOCK_RETRY_SECONDS)
+
+    async def _look(self, outbox: OutboxSession) -> None:
+        """Measure the outbox; trouble is over when somebody has moved the mirror or left nothing to do."""
+        backlog = await outbox.backlog()
+        self._metrics.outbox_batches.set(backlog.batches)
+        self._metrics.outbox_oldest_seconds.set(backlog.oldest_seconds)
+        if self._trouble is None:
+            return
+        mirror = await outbox.mirror()
+        if self._trouble.mirror is None:
+            self._trouble.mirror = mirror
+        if mirror != self._trouble.mirror or not backlog.batches:
+            self._note_success()
 
     async def _lead(self, outbox: OutboxSession) -> None:
         """Work until something fails; the session is pinged meanwhile."""
@@ -120,9 +150,7 @@ class Relay:
     async def _ping(self, outbox: OutboxSession) -> None:
         """Keep the session alive; a stopped process no longer does, and loses the lock."""
         while True:
-            backlog = await outbox.backlog()
-            self._metrics.outbox_batches.set(backlog.batches)
-            self._metrics.outbox_oldest_seconds.set(backlog.oldest_seconds)
+            await self._look(outbox)
             await asyncio.sleep(PING_SECONDS)
 
     async def _work(self, outbox: OutboxSession) -> None:
@@ -133,11 +161,13 @@ class Relay:
             while True:
                 rows = await outbox.claim(watermark, most_messages=MESSAGES_PER_TRANSACTION)
                 if not rows:
+                    self._note_success()
                     await outbox.wait_for_rows(IDLE_SECONDS)
                     continue
                 await self._publish(publisher, rows)
                 watermark = rows[-1].emit_seq
                 await outbox.settle(watermark)
+                self._note_success()
                 await asyncio.sleep(PAUSE_SECONDS)
 
     @asynccontextmanager
@@ -153,18 +183,17 @@ class Relay:
         await publisher.start()
         watermark = await publisher.read_watermark()
         mirror = await outbox.mirror()
+        highest = await outbox.highest_number()
+        if watermark is not None and watermark > highest:
+            raise WatermarkMismatchError(watermark=watermark, mirror=mirror, highest=highest)
         if watermark is None or watermark < mirror:
-            highest_claim = await outbox.highest_claim()
-            if highest_claim > mirror:
-                raise WatermarkBelowMirrorError(watermark=watermark, mirror=mirror, highest_claim=highest_claim)
+            if await outbox.highest_claim() > mirror:
+                raise WatermarkMismatchError(watermark=watermark, mirror=mirror, highest=highest)
             if mirror:
                 log.warning("relay.watermark_restored", watermark=watermark, mirror=mirror)
             # Before anything is claimed Kafka must hold the number to compare with.
             await publisher.publish([], upto=mirror)
             watermark = mirror
-        self._refusing_since = None
-        self._metrics.relay_is_refusing.set(0)
-        await outbox.raise_numbers(watermark)
         await outbox.settle(watermark)
         return watermark
 
@@ -174,15 +203,12 @@ class Relay:
             await publisher.publish(messages, upto=rows[-1].emit_seq)
         self._metrics.relay_messages.inc(sum(row.message_count for row in rows))
 
-    def _note_refusal(self, error: WatermarkBelowMirrorError) -> None:
-        if self._refusing_since is None:
-            self._refusing_since = asyncio.get_running_loop().time()
-        self._metrics.relay_is_refusing.set(1)
-        level = log.error if self.is_loudly_refusing else log.warning
-        level("relay.refuses", error=str(error))
+    def _note_trouble(self, *, is_refusal: bool) -> None:
+        if self._trouble is None:
+            self._trouble = _Trouble(since=asyncio.get_running_loop().time())
+        self._metrics.relay_is_refusing.set(is_refusal)
 
-
-async def _wait_for_lock(outbox: OutboxSession) -> None:
-    """Ask each second: that is also what keeps the waiting session alive."""
-    while not await outbox.try_lock():  # noqa: ASYNC110 - nobody tells when a lock is free
-        await asyncio.sleep(LOCK_RETRY_SECONDS)
+    def _note_success(self) -> None:
+        self._trouble = None
+        self._backoff = FIRST_BACKOFF_SECONDS
+        self._metrics.relay_is_refusing.set(0)

@@ -9,7 +9,12 @@ from messaging.settings import KafkaSettings
 class WorkerSettings(BaseSettings):
     """`BADGES_WORKER_*`, and `BADGES_DATABASE_URL`."""
 
-    model_config = SettingsConfigDict(env_prefix="BADGES_WORKER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BADGES_WORKER_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # a mistyped URL holds a password all the same
+    )
 
     database_url: PostgresDsn = Field(validation_alias="BADGES_DATABASE_URL")
     """Direct, not through a transaction pooler: the relay's lock lives in its session."""

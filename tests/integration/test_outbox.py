@@ -98,21 +98,27 @@ async def test_settling_deletes_what_is_published_and_moves_the_mirror(
     assert one.emit_seq < two.emit_seq
 
 
-async def test_numbers_begin_above_a_watermark_that_kafka_remembers(database: Database, outbox: OutboxSession) -> None:
-    await outbox.raise_numbers(1000)
-    await fill(database, 1)
-    (row,) = await outbox.claim(1000, most_messages=1)
-    assert row.emit_seq == 1001
-    await outbox.raise_numbers(5)
-    await fill(database, 1)
-    (row,) = await outbox.claim(row.emit_seq, most_messages=1)
-    assert row.emit_seq == 1002
+async def test_highest_number_is_what_was_last_given(database: Database, outbox: OutboxSession) -> None:
+    assert await outbox.highest_number() == 0
+    await fill(database, 1, 1)
+    await outbox.claim(0, most_messages=2)
+    assert await outbox.highest_number() == 2
 
 
-async def test_raising_to_nothing_leaves_the_first_number_free(database: Database, outbox: OutboxSession) -> None:
-    await outbox.raise_numbers(0)
-    await fill(database, 1)
-    assert [row.emit_seq for row in await outbox.claim(0, most_messages=1)] == [1]
+async def test_claim_is_bounded_in_bytes_but_for_its_first_row(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    for size in (9, 3, 3, 3):
+        await connection.execute(
+            "INSERT INTO outbox (payload, message_count) VALUES ($1, 1)", b"x" * (size * 1024 * 1024)
+        )
+    async with session(database_url) as outbox:
+        first = await outbox.claim(0, most_messages=100)
+        assert [len(row.payload) >> 20 for row in first] == [9]
+        second = await outbox.claim(first[-1].emit_seq, most_messages=100)
+        assert [len(row.payload) >> 20 for row in second] == [3, 3]
+        again = await outbox.claim(first[-1].emit_seq, most_messages=100)
+        assert again == second
 
 
 async def test_lock_is_held_by_one_session_until_it_ends(database_url: str, outbox: OutboxSession) -> None:

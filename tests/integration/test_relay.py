@@ -200,9 +200,9 @@ async def test_watermark_below_the_mirror_with_claimed_rows_is_refused_and_nothi
         assert running.number("badges_relay_is_refusing") == 1
         assert running.number("badges_relay_is_leader") == 0
         assert await seen(kafka, 0) == []
-        loud = [running.relay.is_loudly_refusing]
+        loud = [running.relay.is_in_lasting_trouble]
         monkeypatch.setattr(award_worker.relay, "LOUD_AFTER_SECONDS", 0.5)
-        loud.append(running.relay.is_loudly_refusing)
+        loud.append(running.relay.is_in_lasting_trouble)
         assert loud == [False, True]
     assert await connection.fetchval("SELECT count(*) FROM outbox") == 2
     assert await connection.fetchval("SELECT emit_seq FROM relay_state") == 10
@@ -251,21 +251,50 @@ async def test_first_claims_without_any_watermark_are_refused(
         assert await seen(kafka, 0) == []
 
 
-async def test_restored_older_database_does_not_take_new_rows_for_published(
-    database_url: str, database: Database, kafka: KafkaSettings
+async def test_watermark_above_every_number_is_refused_until_an_operator_has_decided(
+    database_url: str,
+    database: Database,
+    kafka: KafkaSettings,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Another cluster, or an older database: rows with numbers below it would pass for published."""
+    monkeypatch.setattr(award_worker.relay, "REFUSAL_RETRY_SECONDS", 0.2)
     log = EventLog(kafka)
     await log.start()
     await log.publish([], upto=500)
     await log.close()
     await enqueue(database, kafka, b"a")
     async with relaying(database_url, kafka) as running:
+        await until(lambda: running.number("badges_relay_is_refusing") == 1)
+        assert await seen(kafka, 0) == []
+        await connection.execute("SELECT setval('outbox_emit_seq', 500)")  # restored: go on above it
         assert await seen(kafka, 1) == [b"a"]
         await until(lambda: running.number("badges_relay_messages_total") == 1)
     log = EventLog(kafka)
     await log.start()
     assert await log.read_watermark() == 501
     await log.close()
+
+
+async def test_relay_that_refused_is_well_again_when_another_has_gone_on(
+    database_url: str,
+    database: Database,
+    kafka: KafkaSettings,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(award_worker.relay, "REFUSAL_RETRY_SECONDS", 0.2)
+    await set_mirror(connection, 10)
+    await enqueue(database, kafka, b"in doubt")
+    await claim(connection)
+    async with relaying(database_url, kafka) as one, relaying(database_url, kafka) as other:
+        for running in (one, other):
+            await until(lambda running=running: running.number("badges_relay_is_refusing") == 1)
+        await connection.execute("UPDATE outbox SET emit_seq = NULL")
+        for running in (one, other):
+            await until(lambda running=running: running.number("badges_relay_is_refusing") == 0)
+        assert await seen(kafka, 1) == [b"in doubt"]
 
 
 async def test_backlog_of_many_batches_is_published_in_bounded_transactions(

@@ -9,8 +9,20 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from api.auth import Participant
 from api.bodies import AcceptedResponse, AwardBody, AwardResponse, body_documentation, json_body
 from api.paths import PREFIX
-from api.rate_limit import too_many_awards
-from api.routes.documentation import problems
+from api.problems import too_many_awards
+from api.routes.documentation import (
+    AWARD_PENDING,
+    EVERYWHERE,
+    TOO_MANY,
+    UNKNOWN_CODE,
+    WITH_A_BODY,
+    answer,
+    header,
+    problems,
+    rate_limit_headers,
+    unfit,
+)
+from api.routes.examples import ACCEPTED, AWARD_ANSWERS, AWARD_REQUESTS, LIST_LINK, LOCATION
 from api.services import Services, Wired
 from domain.awards import AwardRequest
 from domain.tenants import Principal
@@ -25,10 +37,33 @@ router = APIRouter(tags=["Awards"])
     summary="Award a badge to a participant",
     response_model=AwardResponse,
     responses={
-        202: {"model": AcceptedResponse, "description": "Accepted, with Prefer: respond-async"},
-        **problems(401, 403, 404, 413, 415, 422, 429, 503),
+        200: answer(
+            "The award is committed, and its event will be emitted exactly once.",
+            AWARD_ANSWERS,
+            rate_limit_headers(required=True),
+            LIST_LINK,
+        ),
+        202: answer(
+            "Asked for with `Prefer: respond-async`: Kafka has acknowledged the request.",
+            {"accepted": ACCEPTED},
+            {
+                "Location": header("The participant's badges, filtered to the code.", example=LOCATION),
+                "Preference-Applied": header("What of Prefer was heeded.", example="respond-async"),
+                **rate_limit_headers(required=True),
+            },
+        )
+        | {"model": AcceptedResponse},
+        **problems(
+            *EVERYWHERE,
+            *WITH_A_BODY,
+            unfit("body", "badge_code", "Input should be a valid string", "string_type"),
+            TOO_MANY,
+            UNKNOWN_CODE,
+            AWARD_PENDING,
+            headers=rate_limit_headers(required=False),
+        ),
     },
-    openapi_extra=body_documentation(AwardBody),
+    openapi_extra=body_documentation(AwardBody, AWARD_REQUESTS),
 )
 async def award_badge(
     request: Request,
@@ -36,11 +71,19 @@ async def award_badge(
     services: Wired,
     principal: Participant,
     body: Annotated[AwardBody, Depends(json_body(AwardBody))],
-    prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once")] = "",
+    prefer: Annotated[
+        str,
+        Header(
+            alias="Prefer",
+            description="`respond-async` (RFC 7240): answer 202 as soon as Kafka has the request.",
+            openapi_examples={"respond_async": {"value": "respond-async"}},
+        ),
+    ] = "",
 ) -> AwardResponse | Response:
-    """Idempotent on (participant_id, badge_code): a repeat returns the original award.
+    """Idempotent on (participant_id, badge_code).
 
-    200 means: the award is committed, and `badge_awarded` will be emitted exactly once.
+    A duplicate call returns the original award with `already_earned: true`. No Idempotency-Key header is
+    needed. Repeating the call is always safe.
     """
     await _count_call(request, response, services, principal, body)
     await services.directory.require_active(principal.tenant_id, body.badge_code)
@@ -72,7 +115,7 @@ async def _count_call(
     request.state.rate_limit_headers = count.headers
     response.headers.update(count.headers)
     if not count.is_allowed:
-        raise too_many_awards(count)
+        raise too_many_awards(limit=count.limit, seconds=count.wait_seconds)
 
 
 def _request(services: Services, principal: Principal, body: AwardBody) -> AwardRequest:

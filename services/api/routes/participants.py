@@ -8,10 +8,11 @@ from fastapi.responses import Response
 
 from api.auth import Participant
 from api.bodies import ParticipantBadgeEntry, ParticipantBadges
-from api.conditional import conditional_json
+from api.conditional import CACHE_CONTROL, conditional_json
 from api.paths import decode_segment
 from api.problems import ProblemError, invalid
-from api.routes.documentation import problems
+from api.routes.documentation import EVERYWHERE, answer, header, problems, unfit
+from api.routes.examples import PARTICIPANT_BADGES
 from api.services import Wired
 from domain.badges import ParticipantBadge
 from domain.errors import InvalidValueError
@@ -19,13 +20,23 @@ from domain.limits import BADGE_CODE_LENGTH, PARTICIPANT_ID_LENGTH, check_text, 
 from storage.participants import list_participant_badges
 
 MOST_CODES = 100
+CACHE_HEADERS = {
+    "ETag": header("Changes when the list does.", example='"9f86d081884c7d659a2feaa0c55ad015"'),
+    "Cache-Control": header("Keep it, but ask each time whether it still holds.", example=CACHE_CONTROL),
+    "Vary": header("The answer is for this key.", example="X-API-Key"),
+}
 
 router = APIRouter(tags=["Participants"])
 
 
 async def participant_in_path(
     participant_id: Annotated[
-        str, Path(description="Your participant identifier, percent-encoded. 1 to 255 characters.")
+        str,
+        Path(
+            description="Your participant identifier, percent-encoded. 1 to 255 characters once decoded.",
+            json_schema_extra={"minLength": 1, "maxLength": PARTICIPANT_ID_LENGTH},
+            openapi_examples={"user_123": {"value": "user_123"}},
+        ),
     ],
 ) -> str:
     """The participant's id, decoded."""
@@ -43,21 +54,37 @@ async def participant_in_path(
     summary="List badges for a participant",
     response_model=ParticipantBadges,
     responses={
-        304: {"description": "Not Modified: the list is still the one whose ETag was sent in If-None-Match"},
-        **problems(401, 403, 422, 503),
+        200: answer("The list, by `display_order`, then `code`.", {"one_badge": PARTICIPANT_BADGES}, CACHE_HEADERS),
+        304: answer("The list is still the one whose ETag was sent in If-None-Match.", {}, CACHE_HEADERS),
+        **problems(*EVERYWHERE, unfit("query", "badge_codes", f"may list {MOST_CODES} codes at most", "value_error")),
     },
 )
 async def participant_badges(
     services: Wired,
     principal: Participant,
     participant_id: Annotated[str, Depends(participant_in_path)],
-    earned_only: Annotated[bool, Query(description="Only badges the participant has earned.")] = False,  # noqa: FBT002 - a query parameter
+    earned_only: Annotated[bool, Query(description="When true, only badges the participant has earned.")] = False,  # noqa: FBT002 - a query parameter
     badge_codes: Annotated[
-        str | None, Query(description="Comma-separated badge codes to filter to, 100 at most.")
+        str | None,
+        Query(
+            description="Comma-separated list of badge codes to filter to, 100 at most. Blanks around codes are "
+            "dropped, unknown codes left out; a hidden badge asked for by its code is shown.",
+            openapi_examples={"two_codes": {"value": "power_user,first_steps"}},
+        ),
     ] = None,
-    if_none_match: Annotated[str | None, Header(description="The ETag of the list that the caller has.")] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="The ETag of the list that the caller has; 304 if it still holds.",
+            openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
+        ),
+    ] = None,
 ) -> Response:
-    """Every active badge that is not hidden, and whatever the participant has earned."""
+    """Every active badge that is not hidden, and whatever the participant has earned.
+
+    A participant never seen before is no error: nothing is earned yet.
+    """
     codes = _codes(badge_codes)
     async with services.database.reading() as connection:
         rows = await list_participant_badges(
