@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import asyncpg
 import pytest
@@ -277,6 +278,10 @@ async def test_watermark_above_every_number_is_refused_until_an_operator_has_dec
     await log.close()
 
 
+def refusing_is(running: RunningRelay, value: int) -> bool:
+    return running.number("badges_relay_is_refusing") == value
+
+
 async def test_relay_that_refused_is_well_again_when_another_has_gone_on(
     database_url: str,
     database: Database,
@@ -290,10 +295,10 @@ async def test_relay_that_refused_is_well_again_when_another_has_gone_on(
     await claim(connection)
     async with relaying(database_url, kafka) as one, relaying(database_url, kafka) as other:
         for running in (one, other):
-            await until(lambda running=running: running.number("badges_relay_is_refusing") == 1)
+            await until(partial(refusing_is, running, 1))
         await connection.execute("UPDATE outbox SET emit_seq = NULL")
         for running in (one, other):
-            await until(lambda running=running: running.number("badges_relay_is_refusing") == 0)
+            await until(partial(refusing_is, running, 0))
         assert await seen(kafka, 1) == [b"in doubt"]
 
 
