@@ -38,25 +38,6 @@ _SETTLE = """
 
 _HIGHEST_NUMBER = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_emit_seq"
 
-# Both ends of the primary key: cheap, however long the outbox is.
-_BACKLOG = """
-    SELECT o.first, o.last, extract(epoch FROM now() - f.created_at) AS oldest_seconds
-    FROM (SELECT min(id) AS first, max(id) AS last FROM outbox) AS o JOIN outbox AS f ON f.id = o.first
-"""
-_HIGHEST_CLAIM = "SELECT coalesce(max(emit_seq), 0) FROM outbox WHERE emit_seq IS NOT NULL"
-
-_SETTLE = """
-    WITH settled AS (DELETE FROM outbox WHERE emit_seq <= $1)
-    UPDATE relay_state SET emit_seq = $1, updated_at = now()
-"""
-
-# After a restore of an older database the numbers would begin below Kafka's watermark, and rows
-# claimed with them would pass for published.
-_RAISE_NUMBERS = """
-    SELECT setval('outbox_emit_seq', $1) FROM outbox_emit_seq
-    WHERE $1 > 0 AND (last_value < $1 OR NOT is_called)
-"""
-
 # So many messages and bytes of the rows in order, or the first row alone, however large it is.
 _BOUNDED = """
     SELECT id, emit_seq FROM (
