@@ -33,8 +33,11 @@ class AwardTransaction(Protocol):
         """Return what was rejected before, of the records at `positions`."""
         ...
 
-    async def insert_awards(self, awards: Sequence[Award]) -> set[AwardKey]:
-        """Insert what is not there yet, in the order of the primary key; return what was new."""
+    async def insert_awards(self, earned: Sequence[tuple[Award, LogPosition]]) -> set[AwardKey]:
+        """Insert what is not there yet, each with where its request stands in the log.
+
+        In the order of the primary key; returns what was new.
+        """
         ...
 
     async def find_awards(self, keys: Iterable[AwardKey]) -> Mapping[AwardKey, Award]:

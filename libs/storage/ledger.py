@@ -75,9 +75,10 @@ class PostgresTransaction:
         result = await self._connection.execute(statements.FIND_REJECTIONS, _position_columns(list(positions)))
         return {_position(row): Rejected(reason=RejectionReason(row.reason), detail=row.detail) for row in result}
 
-    async def insert_awards(self, awards: Sequence[Award]) -> set[AwardKey]:
+    async def insert_awards(self, earned: Sequence[tuple[Award, LogPosition]]) -> set[AwardKey]:
         """Insert in primary key order: overlapping batches of two workers cannot deadlock."""
-        ordered = sorted(awards, key=lambda award: award.key)
+        in_order = sorted(earned, key=lambda pair: pair[0].key)
+        ordered = [award for award, _ in in_order]
         result = await self._connection.execute(
             statements.INSERT_AWARDS,
             {
@@ -88,6 +89,9 @@ class PostgresTransaction:
                 "metadatas": [_json_or_none(award.metadata) for award in ordered],
                 "request_ids": [award.request_id for award in ordered],
                 "sources": [award.source for award in ordered],
+                "topics": [position.topic for _, position in in_order],
+                "partitions": [position.partition for _, position in in_order],
+                "offsets": [position.offset for _, position in in_order],
             },
         )
         return {(row.tenant_id, row.participant_id, row.badge_id) for row in result}

@@ -1,6 +1,7 @@
 """What a participant has earned: the reads of the gateway."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -63,7 +64,7 @@ async def find_award(
     connection: Connection, *, tenant_id: UUID, participant_id: str, badge_code: str
 ) -> tuple[Award, Badge] | None:
     """Return the participant's award of that code, with its badge as it stands; None if none."""
-    award_columns = [column for column in awards.c if column.name != "recorded_at"]
+    award_columns = [awards.c[field.name] for field in fields(Award)]
     query = (
         select(*(column.label(f"award_{column.name}") for column in award_columns), *badges.c)
         .join_from(awards, badges, awards.c.badge_id == badges.c.id)

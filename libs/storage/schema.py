@@ -1,5 +1,6 @@
 """Which schema the database has, and which the code wants."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -28,8 +29,17 @@ def wanted_revision() -> str:
     return head
 
 
+@cache
+def _older_revisions() -> frozenset[str]:
+    """Every migration before the newest one that this code knows."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return frozenset(revision.revision for revision in script.walk_revisions()) - {wanted_revision()}
+
+
 async def check_schema(database: Database) -> None:
-    """Return when the database can be used as it is.
+    """Return when the database can be used as it is: its schema is this code's, or a newer one.
+
+    Migrations only add, so that processes of two releases may run side by side.
 
     Raises:
         StorageUnavailableError: no answer, or `badgectl migrate` has not been run yet.
@@ -43,3 +53,5 @@ async def check_schema(database: Database) -> None:
         raise StorageUnavailableError("the database has no schema: badgectl migrate") from error
     if revision is None:
         raise StorageUnavailableError("the database has no schema: badgectl migrate")
+    if revision in _older_revisions():
+        raise StorageUnavailableError(f"the database has the older schema {revision}: badgectl migrate")

@@ -33,14 +33,15 @@ FIND_REJECTIONS = text("""
 
 INSERT_AWARDS = text("""
     INSERT INTO awards
-        (tenant_id, participant_id, badge_id, earned_at, metadata, request_id, source)
+        (tenant_id, participant_id, badge_id, earned_at, metadata, request_id, source, topic, partition, "offset")
     SELECT tenant_id, participant_id, badge_id, earned_at, CAST(metadata AS jsonb),
-           request_id, source
+           request_id, source, topic, partition, "offset"
     FROM unnest(
         CAST(:tenant_ids AS uuid[]), CAST(:participant_ids AS text[]),
         CAST(:badge_ids AS uuid[]), CAST(:earned_ats AS timestamptz[]),
-        CAST(:metadatas AS text[]), CAST(:request_ids AS text[]), CAST(:sources AS text[])
-    ) AS n (tenant_id, participant_id, badge_id, earned_at, metadata, request_id, source)
+        CAST(:metadatas AS text[]), CAST(:request_ids AS text[]), CAST(:sources AS text[]),
+        CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:offsets AS bigint[])
+    ) AS n (tenant_id, participant_id, badge_id, earned_at, metadata, request_id, source, topic, partition, "offset")
     ON CONFLICT ON CONSTRAINT pk_awards DO NOTHING
     RETURNING tenant_id, participant_id, badge_id
 """)

@@ -116,6 +116,10 @@ awards = Table(
     Column("request_id", Text, nullable=False),
     Column("source", Text, nullable=False),
     _now("recorded_at"),
+    # Where the request stands in the log; null for awards of before 0002.
+    Column("topic", Text),
+    Column("partition", Integer),
+    Column("offset", BigInteger),
     PrimaryKeyConstraint("tenant_id", "participant_id", "badge_id"),
     # Both columns: an award can only be of its own tenant's badge, and only while the row exists.
     ForeignKeyConstraint(["tenant_id", "badge_id"], ["badges.tenant_id", "badges.id"]),
@@ -138,9 +142,11 @@ rejected_requests = Table(
     Column("badge_code", _IDENTIFIER),
     Column("request_id", Text),
     _now("rejected_at"),
+    Column("redriven_at", _INSTANT),
     PrimaryKeyConstraint("topic", "partition", "offset", "timestamp_ms"),
 )
 Index(None, rejected_requests.c.request_id)
+Index(None, rejected_requests.c.tenant_id, rejected_requests.c.participant_id, rejected_requests.c.badge_code)
 Index(None, rejected_requests.c.rejected_at)
 
 outbox_emit_seq = Sequence("outbox_emit_seq", metadata=metadata, data_type=BigInteger)
@@ -171,6 +177,16 @@ relay_state = Table(
     Column("id", SmallInteger, nullable=False, server_default=text("1"), autoincrement=False),
     Column("emit_seq", BigInteger, nullable=False, server_default=text("0")),
     _now("updated_at"),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+brake_control = Table(
+    "brake_control",
+    metadata,
+    # One row: until when operators want every worker's brake off.
+    Column("id", SmallInteger, nullable=False, server_default=text("1"), autoincrement=False),
+    Column("released_until", _INSTANT, nullable=False),
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="one_row"),
 )

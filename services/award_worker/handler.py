@@ -135,7 +135,8 @@ async def _decide(transaction: AwardTransaction, batch: Sequence[ReceivedRequest
         if candidate.key is not None and candidate.obstacle is None:
             earners.setdefault(candidate.key, candidate)
     awards = {key: _award(earner.request, key) for key, earner in earners.items()}
-    new = await transaction.insert_awards(list(awards.values())) if awards else set()
+    earned = [(awards[key], earner.received.record.position) for key, earner in earners.items()]
+    new = await transaction.insert_awards(earned) if earned else set()
     old = {c.key for c in candidates.values() if c.key is not None and c.key not in new}
     known = {key: awards[key] for key in new}
     if old:

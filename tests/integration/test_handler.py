@@ -126,6 +126,8 @@ async def test_batch_of_new_repeated_and_bad_requests_is_decided_in_order(
     row = await connection.fetchrow("SELECT * FROM awards WHERE request_id = $1", first.reply_to.request_id)  # type: ignore[union-attr]  # it has one
     assert json.loads(row["metadata"]) == {"n": 1}
     assert row["source"] == "/tests"
+    position = first.record.position
+    assert (row["topic"], row["partition"], row["offset"]) == (position.topic, position.partition, position.offset)
     (messages,) = await outbox(connection)
     assert [message.topic for message in messages] == [AWARDED, DEAD, DEAD, DEAD, AWARDED, AWARDED]
     reasons = [headers(message)["dlq_reason"] for message in messages if message.topic == DEAD]
@@ -152,6 +154,7 @@ async def test_rejections_are_recorded_with_what_is_known_of_them(
         "badge_code": "no_such_badge",
         "request_id": request.reply_to.request_id,  # type: ignore[union-attr]  # it has one
         "rejected_at": None,
+        "redriven_at": None,
     }
     assert (rows[1]["reason"], rows[1]["tenant_id"], rows[1]["request_id"]) == ("malformed_json", None, None)
 

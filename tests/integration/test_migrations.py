@@ -22,7 +22,7 @@ NAMES = """
 """
 KINDS = {b"p": "pk", b"f": "fk", b"u": "uq", b"c": "ck"}
 UPGRADE = (sys.executable, "-c", "import sys, storage.migrate; storage.migrate.upgrade(sys.argv[1])")
-TABLES = {"tenants", "api_keys", "badges", "awards", "rejected_requests", "outbox", "relay_state"}
+TABLES = {"tenants", "api_keys", "badges", "awards", "rejected_requests", "outbox", "relay_state", "brake_control"}
 
 
 @pytest.fixture
@@ -46,6 +46,14 @@ async def test_empty_database_becomes_usable_by_upgrade(empty_database_url: str)
     assert await bare.fetchval("SELECT version_num FROM alembic_version") == wanted_revision()
     assert await bare.fetchval("SELECT emit_seq FROM relay_state") == 0
     await bare.close()
+
+
+async def test_older_schema_is_not_used_and_a_newer_one_is(database: Database, connection: asyncpg.Connection) -> None:
+    await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(StorageUnavailableError, match="0001: badgectl migrate"):
+        await check_schema(database)
+    await connection.execute("UPDATE alembic_version SET version_num = 'of_the_next_release'")
+    await check_schema(database)
 
 
 async def test_upgrades_at_once_and_one_later_do_it_once(empty_database_url: str) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from builders import NOON, award_of, award_request, badge
+from builders import NOON, award_of, award_request, badge, raw_record
 from devstack.seed import DemoTenant
 from domain.awards import Award
 from domain.badges import Badge, NewBadge, ParticipantBadge, Rarity
@@ -41,7 +41,7 @@ async def give(database: Database, badge: Badge, participant_id: str, **fields: 
     """Award a badge, past the worker's rules."""
     award = award_of(award_request(tenant_id=badge.tenant_id, participant_id=participant_id, **fields), badge)
     async with PostgresLedger(database).transaction() as transaction:
-        assert await transaction.insert_awards([award]) == {award.key}
+        assert await transaction.insert_awards([(award, raw_record().position)]) == {award.key}
     return award
 
 
