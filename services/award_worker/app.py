@@ -15,10 +15,11 @@ from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from award_worker.asyncapi import asyncapi_document
 from award_worker.handler import AwardHandler
 from award_worker.intake import Intake
 from award_worker.metrics import WorkerMetrics
-from award_worker.probes import Check, probe_routes
+from award_worker.probes import Check, documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
 from award_worker.settings import WorkerSettings
 from domain.errors import StorageUnavailableError
@@ -173,7 +174,10 @@ def create_worker(
         broker,
         lifespan=lifespan,
         logger=None,
-        asgi_routes=probe_routes(checks=_checks(database, producer, broker, relay), metrics=metrics),
+        asgi_routes=[
+            *probe_routes(checks=_checks(database, producer, broker, relay), metrics=metrics),
+            *documentation_routes(asyncapi_document(topics)),
+        ],
     )
 
 
