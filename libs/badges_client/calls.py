@@ -112,14 +112,16 @@ def _with_query(path: str, query: Mapping[str, str]) -> str:
 
 
 def _joined(badge_codes: Iterable[str]) -> str:
-    """The codes as CSV, which has no way to say a comma or a blank at a code's ends."""
+    """The codes as CSV: in double quotes where a code holds a comma, or a blank at its ends."""
     if isinstance(badge_codes, str):
         raise TypeError("badge_codes takes several codes, not one text")
-    codes = list(badge_codes)
-    for code in codes:
-        if "," in code or code != code.strip():
-            raise _unsendable("query", "badge_codes", f"cannot hold {code!r}: a comma, or a blank at its end")
-    return ",".join(codes)
+    return ",".join(map(_quoted, badge_codes))
+
+
+def _quoted(code: str) -> str:
+    if "," in code or code.startswith('"') or code != code.strip():
+        return '"' + code.replace('"', '""') + '"'
+    return code
 
 
 def _json(value: Mapping[str, object]) -> bytes:

@@ -1,6 +1,7 @@
 """Answers that a client need not fetch again: `ETag` and `If-None-Match` (RFC 9110)."""
 
 import hashlib
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from fastapi.responses import Response
@@ -10,17 +11,17 @@ CACHE_CONTROL = "private, no-cache"
 """A client may keep the answer for itself, and has to ask each time whether it still holds."""
 
 
-def conditional_json(body: BaseModel, if_none_match: str | None) -> Response:
-    """Answer with `body`, or with 304 where the client has just that already."""
+def conditional_json(body: BaseModel, if_none_match: Iterable[str]) -> Response:
+    """Answer with `body`, or with 304 where one of the lines of If-None-Match names just that."""
     content = body.model_dump_json().encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL, "Vary": "X-API-Key"}
-    if if_none_match is not None and _matches(tag, if_none_match):
+    if _matches(tag, if_none_match):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 
 
-def _matches(tag: str, if_none_match: str) -> bool:
-    """Compare weakly, as If-None-Match asks."""
-    tags = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
+def _matches(tag: str, lines: Iterable[str]) -> bool:
+    """Compare weakly, as If-None-Match asks. No tag of ours holds a comma."""
+    tags = {part.strip().removeprefix("W/") for line in lines for part in line.split(",")}
     return "*" in tags or tag in tags

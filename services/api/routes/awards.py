@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from api.auth import Participant
 from api.bodies import AcceptedResponse, AwardBody, AwardResponse, body_documentation, json_body
+from api.code_lists import write_code
+from api.field_lines import FieldLines, prefers
 from api.paths import PREFIX
 from api.problems import too_many_awards
 from api.routes.documentation import (
@@ -28,6 +30,7 @@ from domain.awards import AwardRequest
 from domain.tenants import Principal
 
 SOURCE = "/badges/api"
+RESPOND_ASYNC = "respond-async"
 
 router = APIRouter(tags=["Awards"])
 
@@ -48,7 +51,7 @@ router = APIRouter(tags=["Awards"])
             {"accepted": ACCEPTED},
             {
                 "Location": header("The participant's badges, filtered to the code.", example=LOCATION),
-                "Preference-Applied": header("What of Prefer was heeded.", example="respond-async"),
+                "Preference-Applied": header("What of Prefer was heeded.", example=RESPOND_ASYNC),
                 **rate_limit_headers(required=True),
             },
         )
@@ -72,13 +75,14 @@ async def award_badge(
     principal: Participant,
     body: Annotated[AwardBody, Depends(json_body(AwardBody))],
     prefer: Annotated[
-        str,
+        FieldLines,
         Header(
             alias="Prefer",
+            default_factory=list,
             description="`respond-async` (RFC 7240): answer 202 as soon as Kafka has the request.",
-            openapi_examples={"respond_async": {"value": "respond-async"}},
+            openapi_examples={"respond_async": {"value": RESPOND_ASYNC}},
         ),
-    ] = "",
+    ],
 ) -> AwardResponse | Response:
     """Idempotent on (participant_id, badge_code).
 
@@ -88,7 +92,7 @@ async def award_badge(
     await _count_call(request, response, services, principal, body)
     await services.directory.require_active(principal.tenant_id, body.badge_code)
     award = _request(services, principal, body)
-    if _wants_no_answer(prefer):
+    if prefers(RESPOND_ASYNC, prefer):
         await services.award_calls.publish(award)
         return _accepted(response, body)
     answer = await services.award_calls.award(award)
@@ -130,16 +134,10 @@ def _request(services: Services, principal: Principal, body: AwardBody) -> Award
     )
 
 
-def _wants_no_answer(prefer: str) -> bool:
-    """RFC 7240: preferences are separated by commas, their parameters by semicolons."""
-    preferences = (part.partition(";")[0].strip().lower() for part in prefer.split(","))
-    return "respond-async" in preferences
-
-
 def _accepted(response: Response, body: AwardBody) -> Response:
     """202, with the address of the participant's list, filtered to the badge."""
     participant = quote(body.participant_id, safe="")
-    code = quote(body.badge_code, safe="")
+    code = quote(write_code(body.badge_code), safe="")
     accepted = AcceptedResponse(participant_id=body.participant_id, badge_code=body.badge_code)
     return Response(
         accepted.model_dump_json(),
@@ -148,6 +146,6 @@ def _accepted(response: Response, body: AwardBody) -> Response:
         headers={
             **response.headers,
             "Location": f"{PREFIX}/participants/{participant}/badges?badge_codes={code}",
-            "Preference-Applied": "respond-async",
+            "Preference-Applied": RESPOND_ASYNC,
         },
     )

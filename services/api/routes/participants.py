@@ -8,7 +8,9 @@ from fastapi.responses import Response
 
 from api.auth import Participant
 from api.bodies import ParticipantBadgeEntry, ParticipantBadges
+from api.code_lists import read_codes
 from api.conditional import CACHE_CONTROL, conditional_json
+from api.field_lines import FieldLines
 from api.paths import decode_segment
 from api.problems import ProblemError, invalid
 from api.routes.documentation import EVERYWHERE, answer, header, problems, unfit
@@ -63,21 +65,26 @@ async def participant_badges(
     services: Wired,
     principal: Participant,
     participant_id: Annotated[str, Depends(participant_in_path)],
+    if_none_match: Annotated[
+        FieldLines,
+        Header(
+            alias="If-None-Match",
+            default_factory=list,
+            description="The ETag of the list that the caller has; 304 if it still holds.",
+            openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
+        ),
+    ],
     earned_only: Annotated[bool, Query(description="When true, only badges the participant has earned.")] = False,  # noqa: FBT002 - a query parameter
     badge_codes: Annotated[
         str | None,
         Query(
             description="Comma-separated list of badge codes to filter to, 100 at most. Blanks around codes are "
-            "dropped, unknown codes left out; a hidden badge asked for by its code is shown.",
-            openapi_examples={"two_codes": {"value": "power_user,first_steps"}},
-        ),
-    ] = None,
-    if_none_match: Annotated[
-        str | None,
-        Header(
-            alias="If-None-Match",
-            description="The ETag of the list that the caller has; 304 if it still holds.",
-            openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
+            "dropped, unknown codes left out; a hidden badge asked for by its code is shown. CSV: a code with a comma, "
+            "or a blank at its ends, goes in double quotes; a quote inside them is doubled.",
+            openapi_examples={
+                "two_codes": {"value": "power_user,first_steps"},
+                "code_with_a_comma": {"value": 'power_user,"first, second"'},
+            },
         ),
     ] = None,
 ) -> Response:
@@ -107,7 +114,7 @@ def _codes(badge_codes: str | None) -> Collection[str] | None:
     """The codes to filter to; what cannot be a code is simply unknown."""
     if badge_codes is None:
         return None
-    codes = {code.strip() for code in badge_codes.split(",")} - {""}
+    codes = read_codes(badge_codes)
     if len(codes) > MOST_CODES:
         raise invalid("badge_codes", f"may list {MOST_CODES} codes at most", place="query")
     return {code for code in codes if len(code) <= BADGE_CODE_LENGTH and not unstorable(code)}

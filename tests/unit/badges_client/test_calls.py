@@ -60,14 +60,9 @@ async def test_id_that_no_path_can_hold_is_refused_unsent(kind: Clients, partici
     assert (failed.value.status, failed.value.code, gateway.requests) == (None, "validation_error", [])
 
 
-@pytest.mark.parametrize("code", ["a,b", " a", "a\n"])
-def test_code_that_the_filter_cannot_say_is_refused_unsent(code: str) -> None:
-    client = BadgesClient("http://gateway", KEY)
-    with pytest.raises(ValidationFailed, match="badge_codes"):
-        client.participant_badges("u", badge_codes=["b", code])
-    with pytest.raises(TypeError, match="several"):
+def test_one_text_for_several_codes_is_the_programs_fault() -> None:
+    with BadgesClient("http://gateway", KEY) as client, pytest.raises(TypeError, match="several"):
         client.participant_badges("u", badge_codes="power_user")
-    client.close()
 
 
 SENT: list[tuple[str, tuple[Any, ...], dict[str, Any], str, Any]] = [
@@ -85,6 +80,13 @@ SENT: list[tuple[str, tuple[Any, ...], dict[str, Any], str, Any]] = [
         ("u",),
         {"earned_only": True, "badge_codes": ("a b", "c+d")},
         "GET /participants/u/badges?earned_only=true&badge_codes=a%20b%2Cc%2Bd",
+        None,
+    ),
+    (
+        "participant_badges",
+        ("u",),
+        {"badge_codes": ("a,b", " a", '"q"', 'say "hi"')},
+        "GET /participants/u/badges?badge_codes=%22a%2Cb%22%2C%22%20a%22%2C%22%22%22q%22%22%22%2Csay%20%22hi%22",
         None,
     ),
     ("participant_badges", ("u",), {"badge_codes": []}, "GET /participants/u/badges?badge_codes=", None),
