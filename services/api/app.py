@@ -13,13 +13,14 @@ from api.auth import Authenticator
 from api.award_calls import AwardCalls
 from api.badge_directory import BadgeDirectory
 from api.crowding import LimitRequests
+from api.methods import HeadAsGet
 from api.metrics import ApiMetrics, CountRequests
 from api.openapi import describe, operation_id
 from api.paths import PREFIX, EncodedPaths
 from api.problems import add_problem_handlers
 from api.rate_limit import AwardRateLimit
 from api.request_bounds import RequestBounds
-from api.routes import admin_badges, awards, health, participants
+from api.routes import admin_badges, awards, docs_page, health, participants
 from api.services import Services
 from api.settings import ApiSettings
 from domain.times import utc_now
@@ -60,12 +61,19 @@ def create_app(settings: ApiSettings) -> FastAPI:
             await services.database.close()
 
     app = FastAPI(
-        lifespan=lifespan, title="Badges API", redirect_slashes=False, generate_unique_id_function=operation_id
+        lifespan=lifespan,
+        title="Badges API",
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     for router in (awards.router, participants.router, admin_badges.router):
         app.include_router(router, prefix=PREFIX)
-    app.include_router(health.router)
+    for router in (health.router, docs_page.router):
+        app.include_router(router)
     add_problem_handlers(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(EncodedPaths)
     app.add_middleware(RequestBounds, seconds=settings.receive_seconds)
     app.add_middleware(LimitRequests, most=settings.requests_at_once)

@@ -131,8 +131,11 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     """
 
     async def read(request: Request) -> Body:
+        content = await _limited(request)
         _check_media_type(request.headers.get("content-type", ""))
-        value = parse_json(await _limited(request))
+        if not content:
+            raise invalid("body", "is missing", kind="missing")
+        value = parse_json(content)
         try:
             return model.model_validate(value)
         except ValidationError as error:
@@ -150,7 +153,9 @@ def body_documentation(model: type[BaseModel], examples: Mapping[str, object]) -
 
 
 async def _limited(request: Request) -> bytes:
-    """The body, given up as soon as it is too large."""
+    """The body, given up as soon as it is known to be too large: unread, where its length says so."""
+    if int(request.headers.get("content-length", "0")) > REQUEST_BYTES:
+        raise payload_too_large(REQUEST_BYTES)
     body = bytearray()
     try:
         async for chunk in request.stream():
@@ -159,8 +164,6 @@ async def _limited(request: Request) -> bytes:
                 raise payload_too_large(REQUEST_BYTES)
     except ClientDisconnect as error:  # nobody hears it, but a caller that hangs up is no defect of ours
         raise malformed_request() from error
-    if not body:
-        raise invalid("body", "is missing", kind="missing")
     return bytes(body)
 
 

@@ -2,14 +2,10 @@
 
 from urllib.parse import unquote_to_bytes
 
-from starlette.requests import Request
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/api/v1/gamify"
 """Before every path of the contract."""
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class EncodedPaths:
@@ -26,17 +22,6 @@ class EncodedPaths:
         if scope["type"] == "http" and scope.get("raw_path"):
             scope["path"] = scope["raw_path"].decode("latin-1")
         await self._app(scope, receive, send)
-
-
-def allowed_methods(request: Request) -> str:
-    """The methods of the request's path, for `Allow`: the framework names only those of the first route."""
-    return ", ".join(
-        method
-        for method in METHODS
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.router.routes
-        )
-    )
 
 
 def decode_segment(segment: str) -> str:

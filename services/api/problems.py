@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
-from api.paths import allowed_methods
+from api.methods import allowed_methods
 from domain.errors import (
     BadgeCodeConflictError,
     BadgeNotFoundError,
@@ -40,13 +40,18 @@ _CODE_OF = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
 }
-
-
 _TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 """As RFC 9110 has them; `phrase` depends on the release of Python."""
+
+_CLOSE = {"Connection": "close"}
+_CHALLENGE = {"WWW-Authenticate": "APIKey"}
+"""RFC 9110 wants one on every 401; there is no registered scheme for keys in a header of their own."""
+
+_QUOTED = 200
+"""Characters at most of what a caller sent and an error repeats."""
 
 
 def title_of(status: HTTPStatus) -> str:
@@ -92,9 +97,9 @@ class ProblemError(Exception):
         detail: str,
         *,
         errors: Sequence[FieldError] | None = None,
-        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`retry_after` is in whole seconds, at least 1."""
+        """`headers` go on the answer."""
         super().__init__(detail)
         self.problem = Problem(
             type=f"urn:badges:problem:{code}",
@@ -104,7 +109,12 @@ class ProblemError(Exception):
             code=code,
             errors=list(errors) if errors is not None else None,
         )
-        self.headers = {} if retry_after is None else {"Retry-After": str(max(1, retry_after))}
+        self.headers = dict(headers or {})
+
+
+def _retry_after(seconds: int) -> Mapping[str, str]:
+    """When to try again: whole seconds, at least 1."""
+    return {"Retry-After": str(max(1, seconds))}
 
 
 def unavailable(what: str) -> ProblemError:
@@ -113,7 +123,7 @@ def unavailable(what: str) -> ProblemError:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "unavailable",
         f"{what} cannot answer at the moment; repeating the call is safe",
-        retry_after=1,
+        headers=_retry_after(1),
     )
 
 
@@ -123,19 +133,18 @@ def award_pending() -> ProblemError:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "award_pending",
         "The request is accepted, its outcome is not known yet; repeating the call is safe",
-        retry_after=1,
+        headers=_retry_after(1),
     )
 
 
 def request_timeout(seconds: float) -> ProblemError:
     """408: the request did not arrive in time; the connection is closed."""
-    error = ProblemError(
+    return ProblemError(
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
         f"The request did not arrive within {seconds:g} seconds",
+        headers=_CLOSE,
     )
-    error.headers["Connection"] = "close"
-    return error
 
 
 def malformed_request() -> ProblemError:
@@ -145,14 +154,16 @@ def malformed_request() -> ProblemError:
 
 def head_too_large() -> ProblemError:
     """431: the path, the query and the headers together."""
-    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    error = ProblemError(status, "request_header_fields_too_large", "The request's path and headers are too large")
-    error.headers["Connection"] = "close"
-    return error
+    return ProblemError(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "request_header_fields_too_large",
+        "The request's path and headers are too large",
+        headers=_CLOSE,
+    )
 
 
 def payload_too_large(most: int) -> ProblemError:
-    """413: found while the body came in."""
+    """413: told by its length, or found while the body came in."""
     return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", f"The body may have {most} bytes at most"
     )
@@ -163,7 +174,7 @@ def unsupported_media_type(media_type: str) -> ProblemError:
     return ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
-        f"Content-Type must be application/json, not {media_type or 'missing'}",
+        f"Content-Type must be application/json, not {media_type[:_QUOTED] or 'missing'}",
     )
 
 
@@ -173,7 +184,7 @@ def too_many_awards(*, limit: int, seconds: int) -> ProblemError:
         HTTPStatus.TOO_MANY_REQUESTS,
         "RATE_LIMIT_PARTICIPANT_EXCEEDED",
         f"More than {limit} award calls in a minute for this participant",
-        retry_after=seconds,
+        headers=_retry_after(seconds),
     )
 
 
@@ -238,7 +249,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = _CODE_OF.get(status, status.phrase.lower().replace(" ", "_"))
-        problem = ProblemError(status, code, f"{request.method} {request.scope['path']:.200}: {status.phrase}")
+        problem = ProblemError(status, code, f"{request.method} {request.scope['path'][:_QUOTED]}: {status.phrase}")
         problem.headers |= dict(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers["Allow"] = allowed_methods(request)
@@ -261,7 +272,9 @@ def problem_of(error: DomainError) -> ProblemError:
     status = _STATUS_OF.get(type(error))
     if status is None:
         raise TypeError(f"{type(error).__name__} has no HTTP status") from error
-    return ProblemError(status, error.code, str(error))
+    return ProblemError(
+        status, error.code, str(error), headers=_CHALLENGE if status is HTTPStatus.UNAUTHORIZED else None
+    )
 
 
 def problem_response(error: ProblemError, request: Request | None = None) -> Response:

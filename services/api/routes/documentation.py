@@ -168,15 +168,18 @@ def rate_limit_headers(*, required: bool) -> dict[str, Any]:
     }
 
 
-RETRY_AFTER = header("Whole seconds to wait before the next try, at least 1.", example=1, kind="integer")
+SENT_WITH_PROBLEMS = {
+    "Retry-After": header("Whole seconds to wait before the next try, at least 1.", example=1, kind="integer"),
+    "WWW-Authenticate": header("What is missing: a key.", example="APIKey"),
+}
 LAST_DECIDED = {HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def _problem_response(status: int, documented: Sequence[Documented], last: Mapping[str, Any]) -> dict[str, Any]:
     meanings = [f"- `{each.error.problem.code}`: {each.when}" for each in documented]
     headers = dict(last) if status in LAST_DECIDED else {}
-    if any("Retry-After" in each.error.headers for each in documented):
-        headers["Retry-After"] = RETRY_AFTER
+    sent = {name for each in documented for name in each.error.headers}
+    headers |= {name: described for name, described in SENT_WITH_PROBLEMS.items() if name in sent}
     described: dict[str, Any] = {
         "description": "\n".join([title_of(HTTPStatus(status)), "", *meanings]),
         "content": {
