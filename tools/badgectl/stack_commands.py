@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from badgectl.stack_banner import introduce
 from devstack.errors import StackError
 from devstack.layout import StackFolder
 from devstack.plan import Wishes
@@ -46,7 +45,7 @@ def up(
         except KeyboardInterrupt as error:
             raise typer.Exit(_INTERRUPTED) from error
         if detach:
-            _introduce(stack, console)
+            introduce(stack, console)
         else:
             _stay(stack, console)
 
@@ -57,7 +56,7 @@ def down() -> None:
     if not folder.path.exists():
         console.print("Nothing is up here.")
         return
-    with _errors_told(), folder.locked():
+    with _errors_told(), folder.locked(), console.status("Stopping"):
         done = take_down(folder)
     if done.supervisor is not None:
         console.print(
@@ -97,15 +96,20 @@ def _errors_told() -> Iterator[None]:
 
 
 def _interrupt_on_every_end() -> None:
-    """Let SIGTERM and the end of the terminal do what Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    """Let SIGTERM and the end of the terminal do what Ctrl-C does.
+
+    A shell starts what it runs in the background with SIGINT ignored: without a handler of its own that signal,
+    and whatever is turned into it, would be lost. That the end of the terminal is ignored is what nohup is for.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _stay(stack: RunningStack, console: Console) -> None:
     """Return when the stack has ended: at a signal, with the terminal, or without us."""
     try:
-        _introduce(stack, console)
+        introduce(stack, console)
         console.print("Ctrl-C stops everything.")
         ended = stack.supervisor.wait()
     except (KeyboardInterrupt, OSError):
@@ -122,35 +126,6 @@ def _stay(stack: RunningStack, console: Console) -> None:
         msg = f"supervisord ended (code {ended}); what it looked after was stopped. See {stack.folder.logs}."
         raise StackError(msg)
     console.print("The stack was stopped.")
-
-
-def _introduce(stack: RunningStack, console: Console) -> None:
-    """Print where everything is, and lines to paste."""
-    plan, tenant = stack.plan, stack.tenant
-    console.print()
-    for name, value in (
-        ("API", f"{plan.api_url}   (documentation: {plan.api_url}/docs)"),
-        ("worker", plan.worker_url),
-        ("Kafka", plan.kafka_bootstrap),
-        ("Postgres", f"127.0.0.1:{plan.postgres}   (connection string: {stack.folder.stack})"),
-        ("live key", tenant.live_key),
-        ("live admin key", tenant.live_admin_key),
-        ("test key", tenant.test_key),
-        ("test admin key", tenant.test_admin_key),
-    ):
-        console.print(f"[bold]{name:<15}[/] {escape(value)}", soft_wrap=True, highlight=False)
-    award = (
-        f"curl -sS -w '\\n' -X POST {plan.api_url}/api/v1/gamify/badges/award -H 'X-API-Key: {tenant.live_key}' "
-        '-H \'Content-Type: application/json\' -d \'{"participant_id": "user_123", "badge_code": "power_user"}\''
-    )
-    badges = (
-        f"curl -sS -w '\\n' {plan.api_url}/api/v1/gamify/participants/user_123/badges -H 'X-API-Key: {tenant.live_key}'"
-    )
-    # Not through Rich: what is pasted must be one line.
-    typer.echo(
-        f"\nAward a badge:\n{award}\n\nOnce more, now with already_earned: true:\n{award}\n\nList them:\n{badges}\n"
-    )
-    sys.stdout.flush()
 
 
 def _table(found: list[ProgramStatus]) -> Table:

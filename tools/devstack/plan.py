@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ API, WORKER, KAFKA, POSTGRES = "api", "award_worker", "kafka", "postgres"
 CONTROL_USER = "badgectl"
 """Who may talk to the supervisor, with the plan's password."""
 
-_API, _WORKER, _MORE_SERVICES = 8000, 8001, 8010
-_KAFKA, _CONTROLLER, _POSTGRES, _CONTROL = 9092, 9093, 5432, 9001
+_USUAL = {API: 8000, WORKER: 8001, KAFKA: 9092, POSTGRES: 5432}
+_MORE_SERVICES, _CONTROLLER, _CONTROL = 8010, 9093, 9001
+_NAMES = {API: "the gateway", WORKER: "the worker", KAFKA: "Kafka", POSTGRES: "Postgres"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,12 @@ class Plan:
     @property
     def api_url(self) -> str:
         """The first gateway's address."""
-        return f"http://{LOOPBACK}:{self.api[0]}"
+        return self.api_urls[0]
+
+    @property
+    def api_urls(self) -> tuple[str, ...]:
+        """The address of each gateway."""
+        return tuple(f"http://{LOOPBACK}:{port}" for port in self.api)
 
     @property
     def worker_url(self) -> str:
@@ -76,30 +83,52 @@ def choose_ports(wishes: Wishes, remembered: Plan | None) -> Plan:
     Raises:
         StackError: the port that was asked for is taken.
     """
+    if wishes.api_port is not None and not is_free(wishes.api_port):
+        msg = f"port {wishes.api_port} is taken"
+        raise StackError(msg)
     chosen: set[int] = set()
-    before = remembered.api if remembered else ()
-    if wishes.api_port is not None:
-        if not is_free(wishes.api_port):
-            msg = f"port {wishes.api_port} is taken"
-            raise StackError(msg)
-        before = (wishes.api_port, *before[1:])
-    first_api = next_free(before[0] if before else _API, chosen)
-    worker = _ports(remembered.worker if remembered else (), wishes.workers, _WORKER, chosen)
-    more_api = _ports(before[1:], wishes.gateways - 1, _MORE_SERVICES, chosen)
+    first = _wanted(wishes, remembered)
+    first_api = _service_port(first[API], chosen)
+    worker = _service_ports([first[WORKER], *(remembered.worker[1:] if remembered else ())], wishes.workers, chosen)
+    more_api = _service_ports(remembered.api[1:] if remembered else (), wishes.gateways - 1, chosen)
     return Plan(
         api=(first_api, *more_api),
         worker=worker,
-        kafka=next_free(remembered.kafka if remembered else _KAFKA, chosen),
+        kafka=next_free(first[KAFKA], chosen),
         controller=next_free(remembered.controller if remembered else _CONTROLLER, chosen),
-        postgres=next_free(remembered.postgres if remembered else _POSTGRES, chosen),
+        postgres=next_free(first[POSTGRES], chosen),
         control=next_free(remembered.control if remembered else _CONTROL, chosen),
         control_password=secrets.token_hex(16),
     )
 
 
-def _ports(before: tuple[int, ...], count: int, usual: int, chosen: set[int]) -> tuple[int, ...]:
-    """Return `count` ports: those of before first, then the usual one and what follows it."""
-    wanted = [*before[:count]]
-    while len(wanted) < count:
-        wanted.append(_MORE_SERVICES if wanted else usual)
-    return tuple(next_free(port, chosen) for port in wanted)
+def moved_ports(wishes: Wishes, remembered: Plan | None, plan: Plan) -> Sequence[str]:
+    """Return a line for each port that was to be had first and is taken, and what is used in its stead."""
+    first, found = _wanted(wishes, remembered), _first_ports(plan)
+    return [
+        f"port {first[kind]} is taken; {name} listens on {found[kind]}"
+        for kind, name in _NAMES.items()
+        if first[kind] != found[kind]
+    ]
+
+
+def _wanted(wishes: Wishes, remembered: Plan | None) -> Mapping[str, int]:
+    """The ports to try first, by the kind of process."""
+    first = _USUAL if remembered is None else {**_USUAL, **_first_ports(remembered)}
+    return first if wishes.api_port is None else {**first, API: wishes.api_port}
+
+
+def _first_ports(plan: Plan) -> Mapping[str, int]:
+    services = {kind: ports[0] for kind, ports in ((API, plan.api), (WORKER, plan.worker)) if ports}
+    return {**services, KAFKA: plan.kafka, POSTGRES: plan.postgres}
+
+
+def _service_ports(before: Sequence[int], count: int, chosen: set[int]) -> tuple[int, ...]:
+    """Return `count` ports: those of before first, then what is free from the usual one on."""
+    more = [_MORE_SERVICES] * (count - len(before))
+    return tuple(_service_port(port, chosen) for port in [*before[:count], *more])
+
+
+def _service_port(preferred: int, chosen: set[int]) -> int:
+    is_to_be_had = preferred not in chosen and is_free(preferred)
+    return next_free(preferred if is_to_be_had else _MORE_SERVICES, chosen)

@@ -21,7 +21,7 @@ from devstack.errors import StackError
 from devstack.files import write_private
 from devstack.kafka import KafkaServer
 from devstack.layout import MARK, StackFolder
-from devstack.plan import Plan, Wishes, choose_ports, load_plan
+from devstack.plan import Plan, Wishes, choose_ports, load_plan, moved_ports
 from devstack.postgres import PostgresServer
 from devstack.running import running, stop, supervisor_of
 from devstack.seed import DemoTenant
@@ -112,7 +112,10 @@ def uninterrupted() -> Iterator[None]:
 
 def _start(folder: StackFolder, wishes: Wishes, console: Console, services: ServiceCommands) -> RunningStack:
     jars = kafka_jars.install(console)
-    plan = choose_ports(wishes, load_plan(folder.plan))
+    remembered = load_plan(folder.plan)
+    plan = choose_ports(wishes, remembered)
+    for line in moved_ports(wishes, remembered, plan):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     began = time.monotonic()
     with console.status("Starting"):
         servers = _prepare_servers(folder, plan, jars)

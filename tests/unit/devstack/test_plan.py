@@ -2,12 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devstack.errors import StackError
-from devstack.plan import Plan, Wishes, choose_ports, load_plan
+from devstack.plan import Plan, Wishes, choose_ports, load_plan, moved_ports
 from devstack.ports import next_free
 
 
@@ -55,6 +56,20 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(taken_port: int) -> 
 def test_a_port_that_was_asked_for_wins_over_the_remembered_one() -> None:
     wanted = next_free(21000, set())
     assert choose_ports(Wishes(api_port=wanted), choose_ports(Wishes(), None)).api == (wanted,)
+
+
+def test_a_gateway_whose_port_is_taken_moves_out_of_the_workers_way_and_it_is_said(taken_port: int) -> None:
+    before = replace(choose_ports(Wishes(), None), api=(taken_port,))
+    now = choose_ports(Wishes(), before)
+    assert now.api[0] >= 8010
+    assert now.worker == before.worker
+    said = moved_ports(Wishes(), before, now)
+    assert list(said) == [f"port {taken_port} is taken; the gateway listens on {now.api[0]}"]
+
+
+def test_where_no_port_is_taken_nothing_is_said() -> None:
+    before = choose_ports(Wishes(), None)
+    assert moved_ports(Wishes(), before, choose_ports(Wishes(), before)) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"api": [1]}', '{"api": 1, "worker": []}'])
