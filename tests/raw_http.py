@@ -42,12 +42,12 @@ class RawConnection:
             self.writer.write(part)
             await self.writer.drain()
 
-    async def answer(self) -> RawAnswer:
-        """Read one answer."""
+    async def answer(self, *, has_body: bool = True) -> RawAnswer:
+        """Read one answer; one to HEAD has no body."""
         async with asyncio.timeout(SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
-            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+            body = await self.reader.readexactly(int(headers.get("content-length", "0")) if has_body else 0)
         return RawAnswer(status=int(head[0].split()[1]), headers=headers, body=body)
 
     async def ended(self) -> bool:

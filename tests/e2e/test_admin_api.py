@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -281,21 +281,37 @@ async def test_patch_that_changes_nothing_moves_nothing(
     assert (answer.status_code, answer.json()) == (200, made)
 
 
-UNFIT_CHANGES: Mapping[str, object] = {
-    "code": "another",
-    "name": None,
-    "rarity": None,
-    "is_hidden": "yes",
-    "is_active": 1,
-    "display_order": 2**31,
-    "icon_url": "ftp://x",
-    "badge_color": "x" * 21,
-    "category": "x" * 51,
-    "description": "\0",
-}
+async def test_null_clears_the_optional_fields(admin: httpx.AsyncClient) -> None:
+    for name in ("description", "icon_url", "badge_color", "category"):
+        made = await create(admin, code=name)
+        answer = await admin.patch(f"{BADGES}/{made['id']}", json={name: None})
+        assert answer.json() == made | {name: None, "updated_at": answer.json()["updated_at"]}
 
 
-@pytest.mark.parametrize(("name", "value"), [*UNFIT_CHANGES.items(), ("code", None), ("code", "streak_7")])
+UNFIT_CHANGES: Sequence[tuple[str, object]] = [
+    ("code", "another"),
+    ("code", "streak_7"),
+    ("code", None),
+    ("name", None),
+    ("name", ""),
+    ("name", "x" * 101),
+    ("rarity", None),
+    ("rarity", "mythic"),
+    ("is_hidden", "yes"),
+    ("is_hidden", None),
+    ("is_active", 1),
+    ("is_active", None),
+    ("display_order", 2**31),
+    ("display_order", None),
+    ("display_order", "1"),
+    ("icon_url", "ftp://x"),
+    ("badge_color", "x" * 21),
+    ("category", "x" * 51),
+    ("description", "\0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), UNFIT_CHANGES)
 async def test_patch_that_does_not_fit_changes_nothing(name: str, value: object, admin: httpx.AsyncClient) -> None:
     made = await create(admin)
     answer = await admin.patch(f"{BADGES}/{made['id']}", json={"display_order": 99, name: value})

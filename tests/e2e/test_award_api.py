@@ -426,6 +426,7 @@ async def test_respond_async_is_accepted_with_the_place_to_look(prefer: str, cli
     answer = await client.post(AWARD, json=body(participant_id=participant_id), headers={"Prefer": prefer})
     assert answer.status_code == 202
     assert answer.json() == {"participant_id": participant_id, "badge_code": "power_user", "status": "accepted"}
+    assert answer.headers["Preference-Applied"] == "respond-async"
     assert answer.headers["X-RateLimit-Remaining"] == "119"
     location = answer.headers["Location"]
     assert location.startswith("/api/v1/gamify/participants/")
@@ -442,7 +443,9 @@ async def test_respond_async_is_accepted_with_the_place_to_look(prefer: str, cli
 
 @pytest.mark.parametrize("prefer", ["wait=5", "respond-asynchronously", "x=respond-async", ""])
 async def test_other_preferences_are_passed_over(prefer: str, client: httpx.AsyncClient) -> None:
-    assert (await client.post(AWARD, json=EXAMPLE, headers={"Prefer": prefer})).status_code == 200
+    answer = await client.post(AWARD, json=EXAMPLE, headers={"Prefer": prefer})
+    assert answer.status_code == 200
+    assert "Preference-Applied" not in answer.headers
 
 
 async def test_respond_async_is_refused_like_any_other_call(client: httpx.AsyncClient) -> None:

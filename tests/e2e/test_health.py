@@ -1,6 +1,7 @@
 """Probes, metrics, documentation: what orchestrators and readers see, without a key."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from shared import Shared
 
 CLOSED = "127.0.0.1:1"
 NOWHERE = f"postgresql://nobody@{CLOSED}/none"
+MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 AWARD = {"participant_id": "user_123", "badge_code": "power_user"}
 
 
@@ -120,6 +122,31 @@ async def test_documentation_is_served_without_a_key(shared: Shared, http: httpx
     ):
         operation = document["paths"][f"/api/v1/gamify{path}"][method]
         assert {"401", "403", "422", "503"} <= set(operation["responses"])
+
+
+async def test_documentation_page_loads_nothing_from_elsewhere(shared: Shared, http: httpx.AsyncClient) -> None:
     page = await http.get(f"{shared.api_url}/docs")
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert not re.search(r"http|\*|script-src[^;]*unsafe", policy)
+    assert "://" not in page.text
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        part = await http.get(page.url.join(address))
+        assert part.status_code == 200, address
+        assert part.headers["Content-Type"].split(";")[0] == MEDIA_TYPES[Path(address).suffix]
+    style = (await http.get(f"{shared.api_url}/docs/swagger-ui.css")).text
+    assert set(re.findall(r"url\(\W*(\w+)", style)) == {"data"}
+    start = (await http.get(f"{shared.api_url}/docs/start.js")).text
+    assert "://" not in start
+    (document,) = re.findall(r'url: "([^"]*)"', start)
+    assert (await http.get(page.url.join(document))).json()["openapi"].startswith("3.")
+
+
+async def test_there_is_no_other_page_of_documentation(shared: Shared, http: httpx.AsyncClient) -> None:
+    for path in ("/redoc", "/docs/oauth2-redirect", "/docs/..%2Fmain.py", "/docs/__init__.py"):
+        answer = await http.get(f"{shared.api_url}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -117,6 +117,52 @@ async def test_badge_codes_filter_the_list(badge_codes: str, shown: list[str], c
     assert await codes(client, badge_codes=badge_codes) == shown
 
 
+ODD_CODES = [",", "a,b", " a", "a ", '"', '"a"', "\n", "\u2003a", "a&b=c#d+e%2C", "🏅" * 50]
+
+
+@pytest.mark.parametrize("code", ODD_CODES)
+async def test_whatever_can_be_a_code_can_be_asked_for(code: str, client: httpx.AsyncClient, tenant: Tenant) -> None:
+    await tenant.define(code)
+    quoted = '"' + code.replace('"', '""') + '"'
+    assert await codes(client, badge_codes=f"power_user, {quoted} ,no_such_badge") == [code, "power_user"]
+    body = {"participant_id": "user_123", "badge_code": code}
+    accepted = await client.post(AWARD, json=body, headers={"Prefer": "respond-async"})
+    assert accepted.status_code == 202
+    listed = await client.get(str(client.base_url.join(accepted.headers["Location"])))
+    assert [row["code"] for row in listed.json()["badges"]] == [code]
+
+
+async def test_commas_separate_codes_however_they_are_encoded(shared: Shared, tenant: Tenant) -> None:
+    for comma in (",", "%2C", "%2c"):
+        target = f"/api/v1/gamify/participants/user_123/badges?badge_codes=power_user{comma}first_steps"
+        status, listed = raw_get(shared.api_url, target, tenant.key)
+        assert (status, [row["code"] for row in listed["badges"]]) == (200, ["first_steps", "power_user"])
+
+
+async def test_list_that_has_not_changed_is_304(client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    first = await client.get(LIST)
+    tag = first.headers["ETag"]
+    assert (first.headers["Cache-Control"], first.headers["Vary"]) == ("private, no-cache", "X-API-Key")
+    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        unchanged = await client.get(LIST, headers={"If-None-Match": known})
+        assert (unchanged.status_code, unchanged.content, unchanged.headers["ETag"]) == (304, b"", tag)
+        assert (unchanged.headers["Cache-Control"], unchanged.headers["Vary"]) == ("private, no-cache", "X-API-Key")
+    for unknown in ('"another"', tag.strip('"'), ""):
+        assert (await client.get(LIST, headers={"If-None-Match": unknown})).status_code == 200
+    await award(client)
+    after = await client.get(LIST, headers={"If-None-Match": tag})
+    assert (after.status_code, after.json()["earned_count"]) == (200, 1)
+    (badge,) = (await admin.get("/admin/badges", params={"category": "onboarding"})).json()["items"]
+    await admin.patch(f"/admin/badges/{badge['id']}", json={"name": "Renamed"})
+    renamed = await client.get(LIST, headers={"If-None-Match": after.headers["ETag"]})
+    assert (renamed.status_code, renamed.json()["badges"][0]["name"]) == (200, "Renamed")
+
+
+async def test_list_of_another_participant_has_another_etag(client: httpx.AsyncClient) -> None:
+    tag = (await client.get(LIST)).headers["ETag"]
+    assert (await client.get("/participants/other/badges", headers={"If-None-Match": tag})).status_code == 200
+
+
 @pytest.mark.parametrize(
     "query",
     [
