@@ -260,7 +260,8 @@ def add_problem_handlers(app: FastAPI) -> None:
         log.error("request.failed", path=request.scope["path"], exc_info=error)
         detail = "The service failed; repeating the call is safe"
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem_response(ProblemError(status, "internal_error", detail), request)
+        # The server closes the connection after a defect; unsaid, the caller's next request would be lost on it.
+        return problem_response(ProblemError(status, "internal_error", detail, headers=_CLOSE), request)
 
 
 def problem_of(error: DomainError) -> ProblemError:
