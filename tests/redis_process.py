@@ -1,17 +1,13 @@
 """A real redis-server: the one that is installed, else Debian's, unpacked into the user's cache."""
 
-import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from devstack.kafka_jars import cache_folder
+from debian import debian_program
 from devstack.ports import LOOPBACK, next_free
 
 PACKAGES = ("redis-server", "redis-tools", "libatomic1", "libjemalloc2", "liblzf1")
@@ -32,7 +28,7 @@ class RedisProcess:
 
     def start(self) -> None:
         """Return when it answers."""
-        program, environment = redis_server()
+        program, environment = debian_program("redis-server", PACKAGES)
         command = [program, "--port", str(self.port), "--bind", LOOPBACK, "--save", "", "--daemonize", "no"]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
@@ -62,28 +58,3 @@ def redis_process() -> Iterator[RedisProcess]:
         yield server
     finally:
         server.kill()
-
-
-def redis_server() -> tuple[str, dict[str, str]]:
-    """Return the program and its environment; fetch Debian's packages if there is none."""
-    installed = shutil.which("redis-server")
-    if installed:
-        return installed, dict(os.environ)
-    place = cache_folder() / "redis"
-    if not place.exists():
-        _unpack_into(place)
-    libraries = ":".join(str(folder) for folder in (place / "usr" / "lib").glob("*-linux-gnu"))
-    return str(place / "usr" / "bin" / "redis-server"), {**os.environ, "LD_LIBRARY_PATH": libraries}
-
-
-def _unpack_into(place: Path) -> None:
-    """Download without installing: that needs no rights but to read the package lists."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as work:
-        subprocess.run(["apt-get", "download", "-qq", *PACKAGES], cwd=work, check=True, capture_output=True)
-        root = Path(work, "root")
-        for package in Path(work).glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", package, root], check=True)
-        root.rename(place)
