@@ -14,6 +14,7 @@ from messaging.topics import MEBIBYTE, REPLY_BYTES, Topics
 
 EVENT_TYPE = "badges.badge.awarded.v1"
 EVENT_SOURCE = "/badges"
+REPLAY_HEADER = "ce_replay"
 LARGEST_DEAD_LETTER = REPLY_BYTES - MEBIBYTE
 """A topic that was not made by us may let larger records in; the relay must never meet one it cannot send."""
 
@@ -28,22 +29,7 @@ class KafkaAnnouncements:
 
     def badge_awarded(self, award: Award, badge: Badge) -> bytes:
         """Pack the event of a new award, with the definition as it is now."""
-        key = request_key(award.tenant_id, award.participant_id)
-        earned_at = format_instant(award.earned_at)
-        message = OutboxMessage(
-            topic=self._topics.badge_awarded,
-            partition_hash=hash_of_key(key),
-            key=key,
-            value=compact_json(_event_data(award, badge, earned_at)).encode(),
-            headers=binary_headers(
-                event_type=EVENT_TYPE,
-                event_id=str(award_event_id(award.key)),
-                source=EVENT_SOURCE,
-                subject=award.participant_id,
-                time=earned_at,
-            ),
-        )
-        return pack_message(message)
+        return pack_message(award_message(self._topics.badge_awarded, award, badge))
 
     def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:
         """Pack the record as it came, its headers first, then `dlq_*`; cut where the topic would not take it."""
@@ -54,6 +40,7 @@ class KafkaAnnouncements:
             "dlq_topic": position.topic,
             "dlq_partition": str(position.partition),
             "dlq_offset": str(position.offset),
+            "dlq_timestamp": str(position.timestamp_ms),
             "dlq_time": format_instant(at),
         }
         size = _size(record)
@@ -71,6 +58,30 @@ class KafkaAnnouncements:
             ],
         )
         return pack_message(message)
+
+
+def award_message(topic: str, award: Award, badge: Badge) -> OutboxMessage:
+    """The event that tells of an award: for one award and definition always the same, byte for byte."""
+    key = request_key(award.tenant_id, award.participant_id)
+    earned_at = format_instant(award.earned_at)
+    return OutboxMessage(
+        topic=topic,
+        partition_hash=hash_of_key(key),
+        key=key,
+        value=compact_json(_event_data(award, badge, earned_at)).encode(),
+        headers=binary_headers(
+            event_type=EVENT_TYPE,
+            event_id=str(award_event_id(award.key)),
+            source=EVENT_SOURCE,
+            subject=award.participant_id,
+            time=earned_at,
+        ),
+    )
+
+
+def replayed(message: OutboxMessage) -> OutboxMessage:
+    """The same event, marked as told before by the CloudEvents extension `replay`."""
+    return replace(message, headers=[*message.headers, (REPLAY_HEADER, b"true")])
 
 
 def _size(record: RawRecord) -> int:

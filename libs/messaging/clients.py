@@ -39,13 +39,15 @@ def create_producer(kafka: KafkaSettings, *, linger_ms: int = 1, largest: int = 
     )
 
 
-def create_reader(kafka: KafkaSettings, *, fetch_max_wait_ms: int = 500) -> AIOKafkaConsumer:
-    """Make a consumer without a group, which sees committed records only; assign it yourself."""
+def create_reader(
+    kafka: KafkaSettings, *, fetch_max_wait_ms: int = 500, committed_only: bool = True
+) -> AIOKafkaConsumer:
+    """Make a consumer without a group, which sees committed records only, unless told; assign it yourself."""
     return AIOKafkaConsumer(
         **kafka.connection(),
         group_id=None,
         enable_auto_commit=False,
-        isolation_level="read_committed",
+        isolation_level="read_committed" if committed_only else "read_uncommitted",
         fetch_max_wait_ms=fetch_max_wait_ms,
         request_timeout_ms=5000,
         metadata_max_age_ms=30_000,

@@ -160,6 +160,7 @@ def _dead_letter(topics: Topics) -> Document:
         "dlq_topic": ("Where the request was.", {}),
         "dlq_partition": ("Its partition.", {"pattern": "^[0-9]+$"}),
         "dlq_offset": ("Its offset.", {"pattern": "^[0-9]+$"}),
+        "dlq_timestamp": ("Its timestamp, in milliseconds; -1 when it had none.", {"pattern": "^-?[0-9]+$"}),
         "dlq_time": ("When it was rejected.", {"format": "date-time"}),
         "dlq_cut_from": (
             (
@@ -190,7 +191,7 @@ def _dead_letter(topics: Topics) -> Document:
 def _dead_letter_example(topics: Topics) -> Document:
     data = _example(REQUESTED, "smallest") | {"badge_code": "no_such_badge"}
     record = RawRecord(
-        position=LogPosition(topic=topics.award_requests, partition=3, offset=4711, timestamp_ms=0),
+        position=LogPosition(topic=topics.award_requests, partition=3, offset=4711, timestamp_ms=1_771_063_200_000),
         key=_EXAMPLE_KEY.encode(),
         value=json.dumps(data).encode(),
         headers=tuple(_event_headers(REQUESTED, _EXAMPLE_ID, _UPSTREAM)),

@@ -27,7 +27,7 @@ from processes import Installation
 Position = tuple[int, int]
 PARTITIONS = 4
 NOON_MS = int(NOON.timestamp() * 1000)
-ADDED = ("dlq_reason", "dlq_detail", "dlq_topic", "dlq_partition", "dlq_offset", "dlq_time")
+ADDED = ("dlq_reason", "dlq_detail", "dlq_topic", "dlq_partition", "dlq_offset", "dlq_timestamp", "dlq_time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

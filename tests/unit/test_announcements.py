@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from builders import NOON, TENANT, award_of, award_request, badge, raw_record
 from domain.awards import RawRecord, Rejected, RejectionReason, award_event_id
-from messaging.announcements import KafkaAnnouncements
+from messaging.announcements import KafkaAnnouncements, award_message, replayed
 from messaging.outbox_payload import OutboxMessage, hash_of_key, unpack_messages
 from messaging.topics import Topics
 
@@ -74,6 +74,7 @@ def test_dead_letter_is_the_record_as_it_came_with_the_reason_behind() -> None:
         ("dlq_topic", b"award_requests"),
         ("dlq_partition", b"0"),
         ("dlq_offset", b"42"),
+        ("dlq_timestamp", b"1700000000000"),
         ("dlq_time", b"2026-02-14T12:00:00Z"),
     )
 
@@ -90,3 +91,12 @@ def test_dead_letter_of_an_empty_key_keeps_it() -> None:
 def test_long_and_hostile_details_are_cut_and_written_as_text() -> None:
     detail = dead_letter(raw_record(), replace(REJECTED, detail="\ud800" + "é" * 600))
     assert dict(detail.headers)["dlq_detail"] == ("?" + "é" * 499).encode()
+
+
+def test_replayed_event_is_the_same_but_for_its_mark() -> None:
+    award = award_of(award_request(), badge())
+    told = award_message("elsewhere", award, badge())
+    again = replayed(told)
+    assert (again.topic, again.key, again.value) == ("elsewhere", told.key, told.value)
+    assert again.partition_hash == told.partition_hash
+    assert list(again.headers) == [*told.headers, ("ce_replay", b"true")]
