@@ -19,9 +19,10 @@ READY_SECONDS = 30
 STOP_SECONDS = 30
 FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
 
-# Each process of a parallel run looks in a range of its own, below those that the system gives to clients.
+# Each process of a parallel run looks in a range of its own, below those that the system gives to clients;
+# two runs at once hardly begin at the same place.
 _RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = iter(range(20_000 + _RUNNER * 2_000, 32_000))
+_ports = iter(range(20_000 + _RUNNER * 2_000 + os.getppid() % 19 * 100, 32_000))
 
 
 @dataclass(slots=True, kw_only=True)

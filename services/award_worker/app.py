@@ -3,25 +3,29 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from datetime import timedelta
+from time import monotonic
+from typing import NoReturn
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import ConsumerStoppedError, KafkaError
-from aiokafka.structs import TopicPartition
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from award_worker.asyncapi import asyncapi_document
+from award_worker.brake import Brake, BrakeLimits
+from award_worker.broker import PatientBroker, broker_security
 from award_worker.handler import AwardHandler
+from award_worker.holding import Holding
 from award_worker.intake import Intake
 from award_worker.metrics import WorkerMetrics
 from award_worker.probes import Check, documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
 from award_worker.settings import WorkerSettings
+from award_worker.upkeep import keep_trimmed
 from domain.errors import StorageUnavailableError
 from domain.ports import Ledger
 from domain.times import utc_now
@@ -32,10 +36,12 @@ from messaging.outcome_publisher import OutcomePublisher
 from messaging.settings import KafkaSettings
 from messaging.tolerant_records import read_tolerantly
 from messaging.topics import topics_of
+from storage.brake import released_seconds
 from storage.database import Database
 from storage.ledger import PostgresLedger
 from storage.outbox import open_outbox
 from storage.schema import check_schema
+from storage.upkeep import trim_rejections
 
 APPLICATION = "badges-award-worker"
 START_RETRY_SECONDS = 0.25
@@ -52,61 +58,6 @@ class Adapters:
     create_publisher: Callable[[KafkaSettings], Publisher] = EventLog
 
 
-class PatientBroker(KafkaBroker):
-    """Begins to consume once what it needs is there; the probes answer meanwhile."""
-
-    def __init__(
-        self,
-        *,
-        needs: Callable[[], Awaitable[None]],
-        leave: Callable[[], NoReturn],
-        **options: Any,  # noqa: ANN401 - FastStream's own options
-    ) -> None:
-        super().__init__(**options)
-        self._needs = needs
-        self._leave = leave
-
-    async def start(self) -> None:
-        """Wait, then start. Half started, the process would look alive and do nothing: then it ends."""
-        await self._needs()
-        try:
-            await super().start()
-        except Exception:
-            log.exception("worker.did_not_start")
-            self._leave()
-        for subscriber in self.subscribers:
-            self._watch(getattr(subscriber, "consumer", None))
-        log.info("worker.consumes")
-
-    def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """End the process when a read fails, for FastStream would go on with the next one.
-
-        What aiokafka had taken from other partitions before it failed would be lost: it would pass
-        for done with the next commit. A new process begins again at what was committed.
-        """
-        getmany = consumer.getmany
-
-        async def watched(*partitions: TopicPartition, **options: object) -> object:
-            try:
-                return await getmany(*partitions, **options)
-            except ConsumerStoppedError:
-                raise
-            except Exception:
-                log.exception("read.failed")
-                self._leave()
-
-        consumer.getmany = watched
-
-    async def stop(self, *error: Any) -> None:  # noqa: ANN401 - FastStream's own signature
-        """Finish the batch under way, then leave the group, named or not."""
-        for subscriber in self.subscribers:
-            consumer = getattr(subscriber, "consumer", None)
-            if consumer is not None:
-                # aiokafka does not have a named member leave; who ends in an orderly way does not come back at once.
-                consumer._coordinator._group_instance_id = None  # noqa: SLF001 - no public way
-        await super().stop(*error)
-
-
 def create_worker(
     settings: WorkerSettings, *, leave: Callable[[], NoReturn], adapters: Adapters | None = None
 ) -> AsgiFastStream:
@@ -119,23 +70,13 @@ def create_worker(
     database = Database(str(settings.database_url), application=APPLICATION, pool_size=4)
     producer = create_producer(settings.kafka, linger_ms=0)
     outcomes = OutcomePublisher(producer, topics)
-    relay = Relay(
-        open_outbox=lambda: open_outbox(str(settings.database_url), application=f"{APPLICATION}-relay"),
-        create_publisher=lambda: adapters.create_publisher(settings.kafka),
-        metrics=metrics,
+    relay = _create_relay(settings, adapters, metrics)
+    brake = _create_brake(settings)
+    holding = Holding(brake=brake, released_seconds=lambda: _released_seconds(database), metrics=metrics)
+    handler = AwardHandler(
+        ledger=adapters.create_ledger(database), announcements=KafkaAnnouncements(topics), brake=brake, clock=utc_now
     )
-    intake = Intake(
-        handler=AwardHandler(
-            ledger=adapters.create_ledger(database),
-            announcements=KafkaAnnouncements(topics),
-            clock=utc_now,
-        ),
-        outcomes=outcomes,
-        metrics=metrics,
-        clock=utc_now,
-        leave=leave,
-    )
-
+    intake = Intake(handler=handler, outcomes=outcomes, holding=holding, metrics=metrics, clock=utc_now, leave=leave)
     needed = asyncio.Event()
 
     async def needs() -> None:
@@ -143,42 +84,103 @@ def create_worker(
         await _wait_for("kafka", producer.start)
         needed.set()
 
-    broker = PatientBroker(
+    broker = _create_broker(settings, needs, leave)
+    intake.subscribe(broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with _at_work(relay.run, holding.run, lambda: _upkeep(settings, database), when=needed, leave=leave):
+            yield
+        await outcomes.close()
+        await stop_producer(producer)
+        await database.close()
+
+    checks = _checks(database, producer, broker, relay) | {"brake": _is_off(brake)}
+    return AsgiFastStream(
+        broker,
+        lifespan=lifespan,
+        logger=None,
+        asgi_routes=[
+            *probe_routes(checks=checks, metrics=metrics),
+            *documentation_routes(asyncapi_document(topics)),
+        ],
+    )
+
+
+def _create_relay(settings: WorkerSettings, adapters: Adapters, metrics: WorkerMetrics) -> Relay:
+    return Relay(
+        open_outbox=lambda: open_outbox(str(settings.database_url), application=f"{APPLICATION}-relay"),
+        create_publisher=lambda: adapters.create_publisher(settings.kafka),
+        metrics=metrics,
+    )
+
+
+def _create_brake(settings: WorkerSettings) -> Brake:
+    limits = BrakeLimits(
+        consecutive=settings.brake_consecutive, ratio=settings.brake_ratio, window=settings.brake_window
+    )
+    return Brake(limits, monotonic)
+
+
+def _create_broker(
+    settings: WorkerSettings, needs: Callable[[], Awaitable[None]], leave: Callable[[], NoReturn]
+) -> PatientBroker:
+    return PatientBroker(
         needs=needs,
         leave=leave,
         bootstrap_servers=settings.kafka.bootstrap.split(","),
-        security=_security(settings.kafka),
+        security=broker_security(settings.kafka),
         apply_types=False,
         consumer_only=True,
         allow_auto_create_topics=False,
         graceful_timeout=GRACE_SECONDS,
         logger=logging.getLogger("faststream"),
     )
-    intake.subscribe(broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id)
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        relaying = asyncio.create_task(_run_when(needed, relay))
-        relaying.add_done_callback(lambda task: _leave_if_failed(task, leave))
+
+async def _released_seconds(database: Database) -> float:
+    async with database.reading() as connection:
+        return await released_seconds(connection)
+
+
+async def _upkeep(settings: WorkerSettings, database: Database) -> None:
+    retention = timedelta(days=settings.rejected_retention_days)
+
+    async def trim(most: int) -> int:
+        async with database.transaction() as connection:
+            return await trim_rejections(connection, retention=retention, most=most)
+
+    await keep_trimmed(trim)
+
+
+@asynccontextmanager
+async def _at_work(
+    *works: Callable[[], Awaitable[None]], when: asyncio.Event, leave: Callable[[], NoReturn]
+) -> AsyncIterator[None]:
+    """Run each for as long as the context lasts, once `when` is set; a work that fails ends the process."""
+
+    async def run(work: Callable[[], Awaitable[None]]) -> None:
+        await when.wait()
         try:
-            yield
-        finally:
-            relaying.cancel()
-            with suppress(asyncio.CancelledError):
-                await relaying
-            await outcomes.close()
-            await stop_producer(producer)
-            await database.close()
+            await work()
+        except Exception:
+            log.exception("worker.task_failed")
+            leave()
 
-    return AsgiFastStream(
-        broker,
-        lifespan=lifespan,
-        logger=None,
-        asgi_routes=[
-            *probe_routes(checks=_checks(database, producer, broker, relay), metrics=metrics),
-            *documentation_routes(asyncapi_document(topics)),
-        ],
-    )
+    tasks = [asyncio.create_task(run(work)) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _is_off(brake: Brake) -> Check:
+    async def is_off() -> bool:
+        return not brake.is_on
+
+    return is_off
 
 
 def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker, relay: Relay) -> dict[str, Check]:
@@ -209,30 +211,3 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(START_RETRY_SECONDS)
         else:
             return
-
-
-async def _run_when(needed: asyncio.Event, relay: Relay) -> None:
-    await needed.wait()
-    await relay.run()
-
-
-def _leave_if_failed(task: asyncio.Task[None], leave: Callable[[], NoReturn]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("relay.failed", exc_info=error)
-        leave()
-
-
-def _security(kafka: KafkaSettings) -> BaseSecurity | None:
-    """The same settings as `KafkaSettings.connection`, in FastStream's terms."""
-    connection = kafka.connection()
-    context = connection["ssl_context"]
-    uses_tls = context is not None
-    if "sasl_mechanism" not in connection:
-        return BaseSecurity(ssl_context=context, use_ssl=uses_tls) if uses_tls else None
-    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-    return kinds[kafka.sasl_mechanism](
-        username=str(connection["sasl_plain_username"]),
-        password=str(connection["sasl_plain_password"]),
-        ssl_context=context,
-        use_ssl=uses_tls,
-    )

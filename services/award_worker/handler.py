@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from award_worker.brake import Brake
 from award_worker.failures import Action, action_for
 from domain.awards import (
     DETAIL_LENGTH,
@@ -54,19 +55,24 @@ class _Candidate:
 class AwardHandler:
     """Decides batches. The decisions stand when `handle` returns, and only then."""
 
-    def __init__(self, *, ledger: Ledger, announcements: Announcements, clock: Clock) -> None:
+    def __init__(self, *, ledger: Ledger, announcements: Announcements, brake: Brake, clock: Clock) -> None:
         self._ledger = ledger
         self._announcements = announcements
+        self._brake = brake
         self._clock = clock
 
     async def handle(self, batch: Sequence[ReceivedRequest]) -> Sequence[Decision]:
         """Decide the batch in one transaction. Safe to repeat: nothing is done twice.
 
-        If Postgres refuses the data, what it refuses is found by halving the batch.
-
         Raises:
-            StorageError: nothing was done.
+            StorageError, BrakeHeldError: nothing was done.
         """
+        decisions = await self._decide_and_record(batch)
+        self._brake.note(_rejections(decisions))
+        return decisions
+
+    async def _decide_and_record(self, batch: Sequence[ReceivedRequest]) -> Sequence[Decision]:
+        """If Postgres refuses the data, what it refuses is found by halving the batch."""
         try:
             async with self._ledger.transaction() as transaction:
                 decisions = await _decide(transaction, batch)
@@ -80,6 +86,7 @@ class AwardHandler:
 
     async def _record(self, transaction: AwardTransaction, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """Write what is new to tell into the outbox, dead letters only where not written before."""
+        self._brake.admit(_rejections(decisions))
         rejections = [
             (decision.received, decision.outcome)
             for decision in decisions
@@ -98,6 +105,11 @@ class AwardHandler:
         if isinstance(outcome, Awarded):
             return self._announcements.badge_awarded(outcome.award, outcome.badge)
         return self._announcements.dead_letter(decision.received.record, outcome, self._clock())
+
+
+def _rejections(decisions: Sequence[Decision]) -> Sequence[bool]:
+    """Whether each request was rejected now; what was rejected before tells nothing of today."""
+    return [isinstance(d.outcome, Rejected) for d in decisions if d.is_new or isinstance(d.outcome, Awarded)]
 
 
 def answers(decisions: Sequence[Decision]) -> Sequence[Answer]:

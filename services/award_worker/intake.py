@@ -12,8 +12,10 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
+from award_worker.brake import BrakeHeldError
 from award_worker.failures import with_patience
 from award_worker.handler import AwardHandler, Decision, answers
+from award_worker.holding import Holding
 from award_worker.metrics import WorkerMetrics
 from domain.awards import LogPosition, RawRecord
 from domain.times import Clock
@@ -36,6 +38,7 @@ class Intake:
         *,
         handler: AwardHandler,
         outcomes: OutcomePublisher,
+        holding: Holding,
         metrics: WorkerMetrics,
         clock: Clock,
         leave: Callable[[], NoReturn],
@@ -43,6 +46,7 @@ class Intake:
         """`leave` ends the process at once; the supervisor starts another."""
         self._handler = handler
         self._outcomes = outcomes
+        self._holding = holding
         self._metrics = metrics
         self._clock = clock
         self._leave = leave
@@ -71,24 +75,32 @@ class Intake:
 
         @subscriber
         async def award_requests(records: Records) -> None:
-            await self._take(records)
-            if subscriber.consumer is not None:
-                await self._commit(subscriber.consumer.commit, records)
+            is_done = await self._take(records)
+            consumer = subscriber.consumer
+            if consumer is None:
+                return
+            if is_done:
+                await self._commit(consumer.commit, records)
+            else:
+                self._holding.hold(consumer, records)
 
-    async def _take(self, records: Records) -> None:
-        """Decide the batch; any failure that is not understood ends the process.
+    async def _take(self, records: Records) -> bool:
+        """Decide the batch, unless the brake holds it; any failure that is not understood ends the process.
 
         FastStream would log it and go on with the next batch: this one would be lost.
         """
         try:
             with self._metrics.batch_seconds.time():
                 decisions = await self._decide(records)
+        except BrakeHeldError:
+            return False
         except Exception:
             log.exception("batch.failed", records=len(records))
             self._leave()
         self._metrics.batch_requests.observe(len(records))
         self._metrics.count(decisions)
         self._outcomes.publish(answers(decisions))
+        return True
 
     async def _decide(self, records: Records) -> Sequence[Decision]:
         now = self._clock()

@@ -40,6 +40,12 @@ class WorkerMetrics:
             "Offset commits that failed: redelivery follows, and is harmless",
             registry=registry,
         )
+        self.brake_is_on = Gauge(
+            "badges_worker_brake_is_on",
+            "1 while this worker holds its requests, for nearly all were rejected: see the runbook",
+            registry=registry,
+        )
+        self.brake_holds = Counter("badges_worker_brake_holds", "Batches that the brake held", registry=registry)
         self.relay_is_leader = Gauge(
             "badges_relay_is_leader", "1 in the process whose relay is at work", registry=registry
         )

@@ -33,4 +33,15 @@ class WorkerSettings(BaseSettings):
     batch_size: int = Field(default=1000, ge=1, le=5000)
     """Requests in a batch, at most."""
 
+    brake_consecutive: int = Field(default=1000, ge=0)
+    """So many rejected requests in a row, and the worker stops consuming. 0 turns this off."""
+
+    brake_ratio: float = Field(default=0.95, ge=0, le=1)
+    """Such a share rejected of the last `brake_window` requests, and it stops too. 0 turns this off."""
+
+    brake_window: int = Field(default=2000, ge=1, le=1_000_000)
+
+    rejected_retention_days: int = Field(default=90, ge=1, le=3650)
+    """For how long rejected requests are kept in Postgres. Their dead letters stay on Kafka."""
+
     log_level: str = "INFO"

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from award_worker.brake import Brake, BrakeHeldError, BrakeLimits
 from award_worker.failures import with_patience
 from award_worker.handler import AwardHandler, Decision, answers
 from builders import NOON, award_request, raw_record
@@ -46,7 +48,14 @@ _offsets = count()
 @pytest.fixture
 def handler(database: Database) -> AwardHandler:
     """The handler as the worker wires it, with a clock that stands still."""
-    return AwardHandler(ledger=PostgresLedger(database), announcements=KafkaAnnouncements(Topics()), clock=lambda: NOON)
+    return AwardHandler(
+        ledger=PostgresLedger(database), announcements=KafkaAnnouncements(Topics()), brake=brake(), clock=lambda: NOON
+    )
+
+
+def brake(**limits: Any) -> Brake:
+    """A brake that is never on, but for the limits given."""
+    return Brake(BrakeLimits(**{"consecutive": 0, "ratio": 0.0, "window": 1} | limits), monotonic)
 
 
 @pytest.fixture
