@@ -45,10 +45,12 @@ def snippets() -> Mapping[str, str]:
     return {name: code for code, name in found}
 
 
-def table(heading: str) -> Sequence[str]:
-    """The names in the first column of the table under a header cell."""
-    (rows,) = re.findall(rf"^\| {heading} \|.*\n\| ---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
-    return [name for row in rows.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+def tables(heading: str) -> Sequence[Sequence[str]]:
+    """The names in the first column of each table under a header cell."""
+    found = re.findall(rf"^\| {heading} \|.*\n\| ---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    return [
+        [name for row in rows.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])] for rows in found
+    ]
 
 
 def shown_records() -> Sequence[tuple[str, Mapping[str, str], dict[str, object]]]:
@@ -198,13 +200,22 @@ def test_every_snippet_of_the_page_is_run_here() -> None:
 
 
 def test_reasons_of_the_page_are_all_there_are() -> None:
-    assert table("`dlq_reason`") == [reason.value for reason in RejectionReason]
+    assert tables("`dlq_reason`") == [[reason.value for reason in RejectionReason]]
+
+
+def test_headers_of_the_page_are_those_of_the_asyncapi_document() -> None:
+    messages = json.loads((ROOT / "docs" / "asyncapi.json").read_text())["components"]["messages"]
+    found = [sorted(each) for each in tables("header")]
+    for message in ("award_requested", "badge_awarded", "dead_letter"):
+        ignored = {"ce_subject"} if message == "award_requested" else set()  # the page says so below the table
+        described = set(messages[message]["headers"]["properties"]) - ignored
+        assert sorted(described) in found, (message, found)
 
 
 def test_fields_of_the_page_are_those_of_the_schemas() -> None:
     for heading, event_type in (("field", REQUESTED), ("data", AWARDED)):
         schema = json.loads((SCHEMAS / event_type / "schema.json").read_text())
-        assert sorted(table(heading)) == sorted(schema["properties"])
+        assert [sorted(names) for names in tables(heading)] == [sorted(schema["properties"])]
 
 
 def test_records_that_the_page_shows_are_what_they_say() -> None:
