@@ -1,18 +1,21 @@
 """`badgectl`: the operators' command line."""
 
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from badgectl.award_commands import award, badges
+from badgectl.command_group import CommandGroup
 from badgectl.event_commands import events
 from badgectl.import_command import import_file
+from badgectl.key_commands import keys
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
-from badgectl.tenant_commands import keys, tenants
+from badgectl.tenant_commands import tenants
 from telemetry.logs import configure_logs
 
-app = typer.Typer(name="badgectl", no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(name="badgectl", cls=CommandGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
 app.command()(up)
 app.command()(down)
 app.command()(status)
@@ -26,9 +29,18 @@ app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
 
 
+def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if is_wanted:
+        typer.echo(f"badgectl {version('badges')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the libraries' warnings too.")] = False,
 ) -> None:
     """Run and operate Badges: the stack on this machine, imports, awards, events."""

@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
+    UnknownTopicOrPartitionError,
+)
 from rich.console import Console
 from rich.markup import escape
 
-from domain.errors import StorageError
+from domain.errors import StorageError, StorageUnavailableError
 
 INTERRUPTED = 130
 
@@ -22,14 +28,8 @@ def failures_told() -> Iterator[None]:
     """Turn what an operator can do something about into one line and exit code 1."""
     try:
         yield
-    except CommandError as error:
-        tell(str(error))
-    except StorageError as error:
-        tell(f"Postgres: {error}")
-    except UnknownTopicOrPartitionError:
-        tell("Kafka: a topic is missing; `badgectl topics` creates it")
-    except KafkaError as error:
-        tell(f"Kafka: {error}")
+    except (CommandError, StorageError, KafkaError) as error:
+        tell(_message(error))
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error
     else:
@@ -40,3 +40,19 @@ def failures_told() -> Iterator[None]:
 def tell(message: str) -> None:
     """Print an error on standard error."""
     Console(stderr=True).print(f"[red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+
+
+def _message(error: CommandError | StorageError | KafkaError) -> str:
+    match error:
+        case StorageUnavailableError():
+            return f"Postgres cannot be reached ({error}): is it up? See BADGES_DATABASE_URL, or `badgectl status`"
+        case StorageError():
+            return f"Postgres: {error}"
+        case UnknownTopicOrPartitionError():
+            return "Kafka: a topic is missing; `badgectl topics` creates it"
+        case KafkaConnectionError() | KafkaTimeoutError() | RequestTimedOutError():
+            return f"Kafka cannot be reached ({error}): is it up? See BADGES_KAFKA_BOOTSTRAP, or `badgectl status`"
+        case KafkaError():
+            return f"Kafka: {error}"
+        case _:
+            return str(error)

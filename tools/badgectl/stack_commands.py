@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from badgectl.stack_banner import introduce
+from badgectl.terminal_text import result_console
 from devstack.errors import StackError
 from devstack.layout import StackFolder
 from devstack.plan import Wishes
@@ -75,7 +76,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     if as_json:
         typer.echo(json.dumps([asdict(program) for program in found], indent=2))
     elif found:
-        Console().print(_table(found))
+        result_console().print(_table(found))
     else:
         typer.echo("Nothing is up here.")
     if not found or not all(program.is_ready for program in found):

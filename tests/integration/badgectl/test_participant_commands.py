@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -24,6 +25,22 @@ def badgectl(place: Installation, *arguments: str, **environment: str) -> subpro
             **environment,
         },
     )
+
+
+def unread_events(place: Installation) -> tuple[int, bytes]:
+    """How `badgectl events` ends, and what it complains of, when nobody reads what it prints."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    kafka = {"BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap, "BADGES_KAFKA_PREFIX": place.kafka.prefix}
+    done = subprocess.run(
+        [sys.executable, "-m", "badgectl", "events"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, **kafka},
+    )
+    os.close(writer)
+    return done.returncode, done.stderr
 
 
 @pytest.fixture
@@ -56,6 +73,7 @@ async def test_awards_over_http_are_listed_and_seen_as_events(worker: Installati
     assert {event["subject"] for event in events} == {"..", "a/b %2F"}
     assert events[0]["data"]["metadata"] == {"a": 1}
     assert len(badgectl(worker, "events", "--limit", "1").stdout.splitlines()) == 1
+    assert unread_events(worker) == (-signal.SIGPIPE, b"")
 
 
 async def test_followed_events_end_quietly_when_interrupted(worker: Installation) -> None:
