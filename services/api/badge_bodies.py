@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from api.bodies import BadgeCode, Instant, RarityText, Text
+from api.bodies import STORABLE, WITHOUT_NUL, BadgeCode, Instant, RarityText, Text
 from domain.badges import Rarity
 from domain.limits import BADGE_COLOR_LENGTH, BADGE_NAME_LENGTH, CATEGORY_LENGTH, ICON_URL_LENGTH
 
@@ -33,18 +33,19 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-BadgeName = Annotated[Text, Field(min_length=1, max_length=BADGE_NAME_LENGTH)]
+BadgeName = Annotated[str, Field(min_length=1, max_length=BADGE_NAME_LENGTH), STORABLE, WITHOUT_NUL]
 IconUrl = Annotated[
-    Text,
+    str,
     Field(
         max_length=ICON_URL_LENGTH,
         description="An http or https URL, shown in the SDK and dashboards.",
         json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\[\]\u0000][^\[\]\u0000]*$"},
     ),
+    STORABLE,
     AfterValidator(_web_address),
 ]
-Color = Annotated[Text, Field(max_length=BADGE_COLOR_LENGTH)]
-Category = Annotated[Text, Field(max_length=CATEGORY_LENGTH)]
+Color = Annotated[str, Field(max_length=BADGE_COLOR_LENGTH), STORABLE, WITHOUT_NUL]
+Category = Annotated[str, Field(max_length=CATEGORY_LENGTH), STORABLE, WITHOUT_NUL]
 Order = Annotated[int, Field(ge=-INT32, le=INT32 - 1), BeforeValidator(_whole)]
 RarityName = Annotated[Rarity, Field(strict=False)]  # JSON has no enumerations: its text is read
 

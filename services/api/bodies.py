@@ -51,9 +51,12 @@ def _metadata(value: object) -> object:
         raise ValueError(error.problem) from error
 
 
-Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
-ParticipantId = Annotated[Text, Field(min_length=1, max_length=PARTICIPANT_ID_LENGTH)]
-BadgeCode = Annotated[Text, Field(min_length=1, max_length=BADGE_CODE_LENGTH)]
+STORABLE = AfterValidator(_storable)
+WITHOUT_NUL = Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})
+Text = Annotated[str, STORABLE, WITHOUT_NUL]
+# Lengths stand before our own validator: behind it pydantic counts "items", and says so.
+ParticipantId = Annotated[str, Field(min_length=1, max_length=PARTICIPANT_ID_LENGTH), STORABLE, WITHOUT_NUL]
+BadgeCode = Annotated[str, Field(min_length=1, max_length=BADGE_CODE_LENGTH), STORABLE, WITHOUT_NUL]
 Instant = Annotated[
     datetime,
     PlainSerializer(format_instant, return_type=str),

@@ -145,6 +145,15 @@ async def test_what_does_not_fit_its_documentation_is_422(
     assert [error["loc"] for error in answer.json()["errors"]] == [["body", name]]
 
 
+async def test_lengths_are_told_in_characters(admin: httpx.AsyncClient) -> None:
+    lengths = {"code": 51, "name": 101, "badge_color": 21, "category": 51}
+    answer = await admin.post(BADGES, json=body(**{name: "x" * length for name, length in lengths.items()}))
+    assert {error["loc"][1]: (error["msg"], error["type"]) for error in answer.json()["errors"]} == {
+        name: (f"String should have at most {length - 1} characters", "string_too_long")
+        for name, length in lengths.items()
+    }
+
+
 FIT: Mapping[str, Mapping[str, object]] = {
     "longest": {
         "code": "🏅" * 50,
