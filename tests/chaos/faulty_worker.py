@@ -12,6 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import uvicorn
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CorruptRecordException
+from aiokafka.structs import TopicPartition
 
 from award_worker.app import Adapters, create_worker
 from award_worker.settings import WorkerSettings
@@ -106,12 +109,29 @@ class StopsBeforeCommit(PostgresLedger):
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def lose_a_read() -> None:
+    """The second read of the consumer fails once it has taken records from several partitions."""
+    getmany = AIOKafkaConsumer.getmany
+    reads = 0
+
+    async def failing(consumer: AIOKafkaConsumer, *partitions: TopicPartition, **options: Any) -> Any:
+        nonlocal reads
+        records = await getmany(consumer, *partitions, **options)
+        reads += bool(records)
+        if reads > 1 and len(records) > 1:
+            raise CorruptRecordException("a batch of the third partition")
+        return records
+
+    AIOKafkaConsumer.getmany = failing
+
+
 FAULTS: dict[str, dict[str, Any]] = {
     "before_commit": {"create_ledger": DiesBeforeCommit},
     "after_commit": {"create_ledger": DiesAfterCommit, "create_publisher": NeverPublishes},
     "before_transaction": {"create_publisher": DiesBeforeTransaction},
     "inside_transaction": {"create_publisher": DiesInsideTransaction},
     "after_transaction": {"create_publisher": DiesAfterTransaction},
+    "lost_read": {},
     "stop_inside_transaction": {"create_publisher": StopsInsideTransaction},
     "stop_before_commit": {"create_ledger": StopsBeforeCommit},
 }
@@ -129,5 +149,7 @@ async def serve(fault: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "lost_read":
+        lose_a_read()
     configure_logs()
     asyncio.run(serve(sys.argv[1]))

@@ -47,6 +47,21 @@ async def test_worker_killed_once_leaves_one_award_one_event_one_answer(
     assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
 
 
+async def test_read_that_fails_for_one_partition_loses_nothing_of_the_others(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    requests = [award_request(tenant_id=demo.id, participant_id=f"user_{number}") for number in range(3000)]
+    await publish(badges.kafka, *requests)
+    doomed = badges.faulty_worker("lost_read")
+    assert await asyncio.to_thread(doomed.wait) == 1
+    assert "read.failed" in doomed.tail()
+    done = await connection.fetchval("SELECT count(*) FROM awards")
+    assert 0 < done < len(requests)
+    await badges.worker().ready()
+    events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=len(requests), settle=1)
+    assert len({header(event, "ce_subject") for event in events}) == len(events) == len(requests)
+
+
 async def test_events_of_the_open_transaction_were_on_the_topic_and_are_not_seen(
     badges: Installation, demo: DemoTenant
 ) -> None:

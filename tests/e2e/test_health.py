@@ -41,7 +41,7 @@ async def alive(service: Service, http: httpx.AsyncClient) -> Service:
 async def test_running_services_are_alive_and_ready(shared: Shared, http: httpx.AsyncClient) -> None:
     for url, checks in (
         (shared.api_url, {"postgres", "kafka", "outcomes"}),
-        (shared.worker_url, {"postgres", "kafka", "consumer", "relay"}),
+        (shared.worker_url, {"postgres", "kafka", "consumer", "relay", "brake"}),
     ):
         assert (await http.get(f"{url}/livez")).json() == {"status": "alive"}
         ready = await http.get(f"{url}/readyz")

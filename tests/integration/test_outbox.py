@@ -155,6 +155,25 @@ async def test_session_that_says_nothing_is_lost_and_with_it_the_lock(
         assert [row.message_count for row in await other.claim(0, most_messages=1)] == [1]
 
 
+async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, connection: asyncpg.Connection
+) -> None:
+    monkeypatch.setattr(storage.outbox, "IDLE_SESSION_MS", 1000)
+    monkeypatch.setattr(storage.outbox, "CLOSE_SECONDS", 0.1)
+    # More than the buffers of two sockets hold: Postgres is still sending when nobody reads any more.
+    fill_up = "INSERT INTO outbox (payload, message_count) VALUES (convert_to(repeat('x', 100 << 20), 'UTF8'), 1)"
+    await connection.execute(fill_up)
+    async with session(database_url) as stopped:
+        assert await stopped.try_lock()
+        stopped._connection._transport.pause_reading()  # as SIGSTOP would
+        claiming = asyncio.create_task(stopped.claim(0, most_messages=1))
+        async with asyncio.timeout(15), session(database_url) as other:
+            while not await other.try_lock():  # noqa: ASYNC110 - nobody tells when a lock is free
+                await asyncio.sleep(0.1)
+        claiming.cancel()
+        await asyncio.wait([claiming])
+
+
 async def test_session_is_given_up_by_postgres_after_5_seconds_of_silence(
     outbox: OutboxSession, connection: asyncpg.Connection
 ) -> None:
