@@ -109,6 +109,29 @@ async def test_patches_of_different_fields_at_once_both_stand(
         assert (stands["name"], stands["category"]) == (f"Name {number}", f"category {number}")
 
 
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("UPDATE api_keys SET revoked_at = now() WHERE tenant_id = $1", 401),
+        ("UPDATE api_keys SET expires_at = now() WHERE tenant_id = $1", 401),
+        ("UPDATE tenants SET is_enabled = false WHERE id = $1", 403),
+    ],
+)
+async def test_key_that_ends_stops_working_on_every_gateway_within_5_seconds(
+    ending: str, status: int, pair: Sequence[httpx.AsyncClient], tenant: Tenant, look: asyncpg.Connection
+) -> None:
+    for client in pair:
+        assert (await client.get(BADGES)).status_code == 200
+    await look.execute(ending, tenant.id)
+    async with asyncio.timeout(5):
+        for client in pair:
+            while (answer := await client.get(BADGES)).status_code == 200:  # noqa: ASYNC110 - polled
+                await asyncio.sleep(0.1)
+            assert answer.status_code == status
+    for client in pair:
+        assert (await client.get(BADGES)).status_code == status
+
+
 @pytest.mark.parametrize("how", ["DELETE", "PATCH"])
 async def test_award_that_begins_after_a_deactivation_answered_never_succeeds(
     how: str, pair: Sequence[httpx.AsyncClient], tenant: Tenant, look: asyncpg.Connection
