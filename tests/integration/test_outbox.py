@@ -160,6 +160,7 @@ async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
 ) -> None:
     monkeypatch.setattr(storage.outbox, "IDLE_SESSION_MS", 1000)
     monkeypatch.setattr(storage.outbox, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(storage.outbox, "COMMAND_SECONDS", 60)  # who is stopped has no deadlines
     # More than the buffers of two sockets hold: Postgres is still sending when nobody reads any more.
     fill_up = "INSERT INTO outbox (payload, message_count) VALUES (convert_to(repeat('x', 100 << 20), 'UTF8'), 1)"
     await connection.execute(fill_up)
