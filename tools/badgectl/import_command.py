@@ -15,7 +15,7 @@ from badgectl.failures import INTERRUPTED, failures_told
 from badgectl.import_files import ImportFile, format_of, open_import
 from badgectl.import_progress import progress_shown
 from badgectl.import_rehearsal import rehearse_import
-from badgectl.import_report import print_problems, print_report, summary
+from badgectl.import_report import SAFE_AGAIN, print_problems, print_report, summary
 from badgectl.import_rows import FileFormat
 from badgectl.import_run import ImportPlan, run_import
 from badgectl.import_tally import Tally
@@ -34,6 +34,7 @@ class _Wishes:
     path: Path
     file_format: FileFormat
     creates_badges: bool
+    skips_unawardable: bool
     is_rehearsal: bool
     tenant: str | None
     patience: float
@@ -48,6 +49,9 @@ def import_file(  # noqa: PLR0913 - one parameter an option
     create_badges: Annotated[
         bool, typer.Option("--create-badges", help="Define the badges that the tenant does not have.")
     ] = False,
+    skip_unawardable: Annotated[
+        bool, typer.Option("--skip-unawardable", help="Leave out the rows of badges that are not defined or inactive.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Publish and create nothing; show what would happen.")
     ] = False,
@@ -60,7 +64,10 @@ def import_file(  # noqa: PLR0913 - one parameter an option
         float, typer.Option(min=1, help="Give up when nothing moves for so many seconds.")
     ] = STALL_SECONDS,
 ) -> None:
-    """Ask for the awards in FILE, with their original dates. Run it again to go on where it stopped.
+    """Ask for the awards in FILE, with their original dates. Safe to run again: what is awarded counts as earned.
+
+    A badge that is not defined, or inactive, stops the import before its first row, rather than making a dead
+    letter of each: see --create-badges, --skip-unawardable and --dry-run.
 
     CSV has a header, NDJSON one object a line, with the fields participant_id and badge_code, and if wanted
     earned_at (RFC 3339), metadata (a JSON object), badge_name and rarity.
@@ -71,6 +78,7 @@ def import_file(  # noqa: PLR0913 - one parameter an option
             path=file,
             file_format=format_of(file, file_format),
             creates_badges=create_badges,
+            skips_unawardable=skip_unawardable,
             is_rehearsal=dry_run,
             tenant=tenant,
             patience=patience,
@@ -105,7 +113,7 @@ def _carry_out(wishes: _Wishes, rows: ImportFile, *, as_json: bool) -> int:
 
 def _reason(wishes: _Wishes, rows: ImportFile, tally: Tally, *, is_interrupted: bool) -> str | None:
     """Why the import is not complete, and how to go on; None when it is."""
-    again = "" if wishes.is_rehearsal else " Run the same command again: what is awarded counts as already earned."
+    again = "" if wishes.is_rehearsal else f" {SAFE_AGAIN}"
     if is_interrupted:
         return f"interrupted.{again}"
     if tally.stopped is not None:
@@ -123,6 +131,7 @@ async def _publish(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
         kafka=kafka,
         database=database,
         creates_badges=wishes.creates_badges,
+        skips_unawardable=wishes.skips_unawardable,
         clock=utc_now,
         stall_seconds=wishes.patience,
     )
@@ -136,6 +145,13 @@ async def _rehearse(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
     tenant_id = addresses.tenant_id(wishes.tenant)
     database = Database(addresses.database_url(), application=APPLICATION, pool_size=1)
     try:
-        await rehearse_import(database, rows, tally, tenant_id=tenant_id, creates_badges=wishes.creates_badges)
+        await rehearse_import(
+            database,
+            rows,
+            tally,
+            tenant_id=tenant_id,
+            creates_badges=wishes.creates_badges,
+            skips_unawardable=wishes.skips_unawardable,
+        )
     finally:
         await database.close()

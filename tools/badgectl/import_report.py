@@ -13,6 +13,7 @@ from badgectl.terminal_text import printable
 from domain.awards import RejectionReason
 
 MOST_BADGES = 40
+SAFE_AGAIN = "The same command is safe to run again: what is awarded counts as already earned."
 _NAMED = 10
 
 
@@ -33,6 +34,7 @@ def summary(tally: Tally, *, seconds: float, is_rehearsal: bool) -> dict[str, An
         "stopped": tally.stopped,
         "rows": tally.rows,
         "invalid": tally.invalid,
+        "skipped": tally.skipped,
         "first_invalid": [{"number": row.number, "problem": row.problem} for row in tally.first_invalid],
         **asked,
         "awarded": tally.awarded,
@@ -48,6 +50,7 @@ def summary(tally: Tally, *, seconds: float, is_rehearsal: bool) -> dict[str, An
                 "awarded": badge.awarded,
                 "already_earned": badge.already_earned,
                 "rejected": badge.rejected,
+                "skipped": badge.skipped,
             }
             for code, badge in tally.badges.items()
         ],
@@ -66,10 +69,15 @@ def print_report(
         console.print(f"{len(tally.created)} badges {verb}: {_listed(tally.created)}", highlight=False)
     if file_format is FileFormat.XML:
         _print_marked_codes(console, tally)
-    if tally.rejected[RejectionReason.BADGE_NOT_FOUND]:
-        console.print("Badges that are not defined are created with --create-badges; inactive ones stay inactive.")
+    if is_rehearsal and tally.rejected[RejectionReason.BADGE_NOT_FOUND]:
+        console.print(
+            "A badge that is not defined, or inactive, stops the import: --create-badges defines those that are not, "
+            "--skip-unawardable leaves the rows out."
+        )
     rate = tally.rows / seconds if seconds else 0
     console.print(f"{tally.rows:,} rows in {seconds:.1f} s: {rate:,.0f} rows/s", highlight=False)
+    if tally.published and tally.stopped is None:
+        console.print(SAFE_AGAIN)
 
 
 def print_problems(console: Console, tally: Tally, *, unit: str) -> None:
@@ -87,6 +95,8 @@ def _total_table(tally: Tally, *, is_rehearsal: bool) -> Table:
     table = Table("", "rows", box=None, show_header=False)
     table.columns[1].justify = "right"
     lines = [("read", tally.rows), ("invalid", tally.invalid)]
+    if tally.skipped:
+        lines.append(("skipped", tally.skipped))
     if not is_rehearsal:
         lines.append(("published", tally.published))
     lines += [
@@ -106,13 +116,13 @@ def _total_table(tally: Tally, *, is_rehearsal: bool) -> Table:
 
 def _badge_table(tally: Tally) -> Table:
     created = set(tally.created)
-    table = Table("badge", "name", "would be awarded", "already earned", "rejected", "", box=None)
-    for column in table.columns[2:5]:
+    table = Table("badge", "name", "would be awarded", "already earned", "rejected", "skipped", "", box=None)
+    for column in table.columns[2:6]:
         column.justify = "right"
     largest = sorted(tally.badges.items(), key=lambda entry: -_rows_of(tally, entry[0]))
     for code, badge in largest[:MOST_BADGES]:
-        note = "new" if code in created else "not defined, or inactive" if badge.rejected else ""
-        counts = (f"{count:,}" for count in (badge.awarded, badge.already_earned, badge.rejected))
+        note = "new" if code in created else "not defined, or inactive" if badge.rejected or badge.skipped else ""
+        counts = (f"{count:,}" for count in (badge.awarded, badge.already_earned, badge.rejected, badge.skipped))
         table.add_row(escape(printable(code)), escape(printable(badge.name)), *counts, note)
     if len(largest) > MOST_BADGES:
         table.caption = f"and {len(largest) - MOST_BADGES} more badges (--json lists all)"
@@ -121,7 +131,7 @@ def _badge_table(tally: Tally) -> Table:
 
 def _rows_of(tally: Tally, code: str) -> int:
     badge = tally.badges[code]
-    return badge.awarded + badge.already_earned + badge.rejected
+    return badge.awarded + badge.already_earned + badge.rejected + badge.skipped
 
 
 def _print_marked_codes(console: Console, tally: Tally) -> None:

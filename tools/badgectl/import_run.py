@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ from badgectl.import_tally import Tally
 from badgectl.late_answers import ask_for_late_answers
 from badgectl.missing_badges import MissingBadges
 from badgectl.ordered_publisher import OrderedPublisher
+from badgectl.unawardable import BadgeStandings, Standing, refusal
 from badgectl.under_way import STALL_SECONDS, WINDOW, RequestsUnderWay, RequestUnderWay, StalledError
 from domain.errors import StorageUnavailableError
 from domain.times import Clock
@@ -41,6 +42,7 @@ class ImportPlan:
     kafka: KafkaSettings
     database: Database
     creates_badges: bool
+    skips_unawardable: bool
     clock: Clock
     stall_seconds: float = STALL_SECONDS
 
@@ -114,18 +116,37 @@ async def _put_all(
     publisher: OrderedPublisher[RequestUnderWay],
 ) -> None:
     missing = MissingBadges(plan.database, tenant_id=plan.tenant_id, new_id=uuid4)
+    standings = BadgeStandings(tenant_id=plan.tenant_id)
     for chunk in file.chunks():
         rows = count_rows(chunk, tally)
-        if plan.creates_badges:
-            try:
+        try:
+            if plan.creates_badges:
                 tally.created += await missing.create(rows)
-            except StorageUnavailableError as error:
-                tally.stopped = f"badges could not be created: {error}"
-                return
+            async with plan.database.reading() as connection:
+                known = await standings.look_up(connection, rows)
+        except StorageUnavailableError as error:
+            tally.stopped = f"badges could not be looked up or created: {error}"
+            return
+        if plan.skips_unawardable:
+            rows = _awardable(rows, known, tally)
+        elif refused := refusal(rows, known):
+            tally.stopped = refused
+            return
         await under_way.room(len(rows))
         for row in rows:
             publisher.put(under_way.begin(row, earned_at=row.earned_at or plan.clock()))
         await asyncio.sleep(0)  # let the publisher and the answers have their turn
+
+
+def _awardable(rows: Sequence[ImportRow], standings: Mapping[str, Standing], tally: Tally) -> Sequence[ImportRow]:
+    """Return the rows whose badges can be awarded; count the others as skipped."""
+    awardable: list[ImportRow] = []
+    for row in rows:
+        if standings[row.badge_code] is Standing.AWARDABLE:
+            awardable.append(row)
+        else:
+            tally.count_skipped(row.badge_code)
+    return awardable
 
 
 def count_rows(chunk: Sequence[Row], tally: Tally) -> Sequence[ImportRow]:

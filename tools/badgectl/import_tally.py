@@ -17,6 +17,7 @@ class BadgeTally:
     awarded: int = 0
     already_earned: int = 0
     rejected: int = 0
+    skipped: int = 0
 
 
 @dataclass(slots=True)
@@ -28,6 +29,9 @@ class Tally:
     awarded: int = 0
     already_earned: int = 0
     invalid: int = 0
+    skipped: int = 0
+    """Valid rows left out on request: their badges cannot be awarded."""
+
     rejected: Counter[RejectionReason] = field(default_factory=Counter)
     badges: dict[str, BadgeTally] = field(default_factory=dict)
     first_invalid: list[InvalidRow] = field(default_factory=list)
@@ -43,7 +47,7 @@ class Tally:
     @property
     def not_published(self) -> int:
         """How many valid rows Kafka is not known to have."""
-        return self.rows - self.invalid - self.published
+        return self.rows - self.invalid - self.skipped - self.published
 
     @property
     def not_answered(self) -> int:
@@ -67,6 +71,11 @@ class Tally:
         self.invalid += 1
         if len(self.first_invalid) < SHOWN_INVALID:
             self.first_invalid.append(row)
+
+    def count_skipped(self, code: str, times: int = 1) -> None:
+        """Count rows that are left out."""
+        self.skipped += times
+        self.badges[code].skipped += times
 
     def count_awarded(self, code: str, times: int = 1) -> None:
         """Count awards made."""

@@ -83,7 +83,7 @@ def _csv_row(number: int, header: Sequence[str], fields: Sequence[str], now: dat
 
 def _json_row(number: int, value: object, now: datetime) -> ImportRow:
     if not isinstance(value, dict):
-        raise InvalidValueError("the line", f"must hold an object, not {json_type(value)}")
+        raise InvalidValueError("the line", f"must hold a JSON object, not {json_type(value)}")
     unknown = [name for name in value if name not in COLUMNS]
     if unknown:
         raise InvalidValueError(ascii(unknown[0])[:50], f"is not a known field ({', '.join(COLUMNS)})")

@@ -8,7 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from badgectl.import_files import CHUNK_ROWS
 from devstack.seed import DemoTenant
+from messaging.topics import topics_of
+from observers import read_topic
 from processes import Installation
 
 ROWS = 3000
@@ -107,23 +110,62 @@ async def test_killed_worker_costs_time_but_no_outcome(
     assert await connection.fetchval("SELECT count(*) FROM awards") == PAIRS
 
 
-async def test_rejected_and_invalid_rows_are_counted_by_reason(
+async def test_badges_that_cannot_be_awarded_stop_an_import_before_it_makes_dead_letters(
     worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
 ) -> None:
     await connection.execute("UPDATE badges SET is_active = false WHERE code = 'night_owl'")
     file = tmp_path / "rows.csv"
     rows = ["u1,power_user", "u2,power_user", "u1,power_user", "u1,nowhere", "u1,night_owl", ",power_user"]
     file.write_text("\n".join(["participant_id,badge_code", *rows]))
-    expected = {"awarded": 2, "already_earned": 1, "rejected": {"badge_not_found": 2}, "invalid": 1}
+    command = ("import", str(file), "--tenant", demo.id, "--json")
 
-    rehearsal = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json", "--dry-run")
-    assert expected.items() <= rehearsal.summary.items()
-    done = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json")
+    rehearsal = await badgectl(worker, *command, "--dry-run")
+    assert {"awarded": 2, "already_earned": 1, "invalid": 1}.items() <= rehearsal.summary.items()
+    assert rehearsal.summary["rejected"] == {"badge_not_found": 2}
+
+    refused = await badgectl(worker, *command)
+    assert (refused.code, refused.summary["published"], refused.summary["not_published"]) == (1, 0, 5)
+    assert "night_owl (inactive), nowhere (not defined)" in refused.err
+    assert "line 7: participant_id is missing" in refused.err
+
+    created = await badgectl(worker, *command, "--create-badges")
+    assert (created.code, created.summary["published"], created.summary["created_badges"]) == (1, 0, ["nowhere"])
+    await connection.execute("DELETE FROM badges WHERE code = 'nowhere'")
+
+    expected = {"awarded": 2, "already_earned": 1, "skipped": 2, "rejected": {}, "invalid": 1}
+    skipping = (*command, "--skip-unawardable")
+    assert expected.items() <= (await badgectl(worker, *skipping, "--dry-run")).summary.items()
+    done = await badgectl(worker, *skipping)
     assert expected.items() <= done.summary.items()
-    assert done.code == 0
-    assert "line 7: participant_id is missing" in done.err
+    assert (done.code, done.summary["not_published"]) == (0, 0)
+    assert (await badgectl(worker, "events", "--dlq", "--json")).out == ""
 
-    letters = (await badgectl(worker, "events", "--dlq", "--json")).out.splitlines()
+
+async def test_what_precedes_a_badge_that_cannot_be_awarded_is_imported(
+    worker: Installation, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    rows = [f"u{number},power_user" for number in range(CHUNK_ROWS)]
+    file.write_text("\n".join(["participant_id,badge_code", *rows, "u,nowhere", "u,first_steps"]))
+    done = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json")
+    assert done.code == 1
+    assert (done.summary["awarded"], done.summary["not_published"]) == (CHUNK_ROWS, 2)
+    assert "nowhere (not defined)" in done.err
+    assert "safe to run again" in done.err
+
+
+async def test_a_badge_that_is_deactivated_meanwhile_makes_counted_dead_letters(
+    badges: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("participant_id,badge_code\nu1,power_user\nu2,power_user\n")
+    importing = await begin(badges, "import", str(file), "--tenant", demo.id, "--json")
+    assert len(await read_topic(badges.kafka, topics_of(badges.kafka).award_requests, at_least=2)) == 2
+    await connection.execute("UPDATE badges SET is_active = false")
+    badges.worker()
+    done = await ended(importing)
+    assert (done.code, done.summary["rejected"]) == (0, {"badge_not_found": 2})
+    letters = (await badgectl(badges, "events", "--dlq", "--json")).out.splitlines()
     assert [json.loads(letter)["dlq_reason"] for letter in letters] == ["badge_not_found"] * 2
 
 
@@ -136,7 +178,7 @@ async def test_broken_file_is_imported_up_to_the_broken_place(
     done = await badgectl(worker, "import", str(file), "--tenant", demo.id)
     assert done.code == 1
     assert "after row 2" in done.err
-    assert "same command again" in done.err
+    assert "safe to run again" in done.err
     assert await connection.fetchval("SELECT count(*) FROM awards") == 1
 
 

@@ -15,6 +15,7 @@ def counted() -> Tally:
     for number in range(6, 14):
         tally.count_invalid(InvalidRow(number, "participant_id [is] missing\x1b"))
     tally.published = 4
+    tally.count_skipped("c")
     tally.count_awarded("a")
     tally.count_already_earned("a")
     tally.count_rejected("b", RejectionReason.BADGE_NOT_FOUND)
@@ -32,11 +33,12 @@ def text_of(tally: Tally) -> str:
 def test_summary_adds_up() -> None:
     found = summary(counted(), seconds=2, is_rehearsal=False)
     assert found["rows"] == 13
-    assert found["rows"] == found["invalid"] + found["published"] + found["not_published"]
+    assert found["rows"] == found["invalid"] + found["skipped"] + found["published"] + found["not_published"]
     decided = found["awarded"] + found["already_earned"] + sum(found["rejected"].values())
     assert found["published"] == decided + found["not_answered"]
     assert found["complete"] is False
-    assert found["badges"][0] == {"code": "a", "name": "A", "awarded": 1, "already_earned": 1, "rejected": 0}
+    counts = {"awarded": 1, "already_earned": 1, "rejected": 0, "skipped": 0}
+    assert found["badges"][0] == {"code": "a", "name": "A", **counts}
 
 
 def test_report_names_the_first_invalid_lines_and_counts_the_rest() -> None:
@@ -49,7 +51,7 @@ def test_report_names_the_first_invalid_lines_and_counts_the_rest() -> None:
 def test_report_says_what_was_not_answered() -> None:
     lines = [line.split() for line in text_of(counted()).splitlines()]
     assert ["not", "answered", "1"] in lines
-    assert ["not", "published", "1"] in lines
+    assert ["skipped", "1"] in lines
     assert ["badge_not_found", "1"] in lines
 
 
