@@ -162,17 +162,19 @@ async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
     monkeypatch.setattr(storage.outbox, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(storage.outbox, "COMMAND_SECONDS", 60)  # who is stopped has no deadlines
     # More than the buffers of two sockets hold: Postgres is still sending when nobody reads any more.
-    fill_up = "INSERT INTO outbox (payload, message_count) VALUES (convert_to(repeat('x', 100 << 20), 'UTF8'), 1)"
-    await connection.execute(fill_up)
+    large = "convert_to(repeat('x', 100 << 20), 'UTF8')"
+    await connection.execute(f"INSERT INTO outbox (emit_seq, payload, message_count) VALUES (7, {large}, 1)")
     async with session(database_url) as stopped:
         assert await stopped.try_lock()
+        assert await stopped.claim(7, most_messages=1) == []  # prepares the statements
         stopped._connection._transport.pause_reading()  # as SIGSTOP would
         claiming = asyncio.create_task(stopped.claim(0, most_messages=1))
         async with asyncio.timeout(15), session(database_url) as other:
             while not await other.try_lock():  # noqa: ASYNC110 - nobody tells when a lock is free
                 await asyncio.sleep(0.1)
-        claiming.cancel()
-        await asyncio.wait([claiming])
+        stopped._connection._transport.resume_reading()
+        with pytest.raises(StorageUnavailableError):
+            await claiming
 
 
 async def test_session_is_given_up_by_postgres_after_5_seconds_of_silence(
