@@ -162,8 +162,8 @@ async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
     monkeypatch.setattr(storage.outbox, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(storage.outbox, "COMMAND_SECONDS", 60)  # who is stopped has no deadlines
     # More than the buffers of two sockets hold: Postgres is still sending when nobody reads any more.
-    large = "convert_to(repeat('x', 100 << 20), 'UTF8')"
-    await connection.execute(f"INSERT INTO outbox (emit_seq, payload, message_count) VALUES (7, {large}, 1)")
+    row = "7, convert_to(repeat('x', 100 << 20), 'UTF8'), 1"
+    await connection.execute("INSERT INTO outbox (emit_seq, payload, message_count) SELECT " + row)
     async with session(database_url) as stopped:
         assert await stopped.try_lock()
         assert await stopped.claim(7, most_messages=1) == []  # prepares the statements
