@@ -142,7 +142,7 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            raise validation_error(field_errors(error.errors(), place="body")) from error
+            raise validation_error(field_errors(error.errors(), "body")) from error
 
     return read
 

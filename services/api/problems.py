@@ -46,6 +46,9 @@ _TITLES = {
 }
 """As RFC 9110 has them; `phrase` depends on the release of Python."""
 
+_MESSAGES = {"model_type": "Input should be an object"}
+"""Where pydantic's own words name our classes."""
+
 _CLOSE = {"Connection": "close"}
 _CHALLENGE = {"WWW-Authenticate": "APIKey"}
 """RFC 9110 wants one on every 401; there is no registered scheme for keys in a header of their own."""
@@ -212,13 +215,13 @@ def validation_error(errors: Sequence[FieldError]) -> ProblemError:
     )
 
 
-def field_errors(errors: Sequence[Mapping[str, object]], *, place: str) -> Sequence[FieldError]:
-    """Pydantic's errors without the values: those may be secret, huge or not even text."""
+def field_errors(errors: Sequence[Any], *within: str) -> Sequence[FieldError]:
+    """Pydantic's errors without the values, which may be secret, huge or not even text; `within` stands before each."""
     return [
         FieldError(
-            loc=[place, *error["loc"]],  # type: ignore[misc]  # pydantic: a tuple of str and int
-            msg=str(error["msg"]).removeprefix("Value error, "),
-            type=str(error["type"]),
+            loc=[*within, *error["loc"]],
+            msg=_MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, "),
+            type=error["type"],
         )
         for error in errors
     ]
@@ -242,8 +245,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
-        errors = [FieldError(loc=list(e["loc"]), msg=str(e["msg"]), type=str(e["type"])) for e in error.errors()]
-        return problem_response(validation_error(errors), request)
+        return problem_response(validation_error(field_errors(error.errors())), request)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

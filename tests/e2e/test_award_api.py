@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from devstack.seed import DemoTenant
+from domain.tenants import hash_key
 from domain.times import parse_instant
 from messaging.topics import topics_of
 from observers import header, read_topic
@@ -70,12 +71,15 @@ async def test_documented_example_word_for_word(client: httpx.AsyncClient) -> No
     assert repeated.json() == awarded | {"already_earned": True}
 
 
-async def test_answer_means_that_the_award_is_committed(client: httpx.AsyncClient, look: asyncpg.Connection) -> None:
+async def test_answer_means_that_the_award_is_committed(
+    client: httpx.AsyncClient, look: asyncpg.Connection, tenant: Tenant
+) -> None:
     answer = await client.post(AWARD, json=body(participant_id="committed"))
     row = await look.fetchrow("SELECT * FROM awards WHERE participant_id = 'committed'")
     assert row["earned_at"] == parse_instant("earned_at", answer.json()["earned_at"])
     assert json.loads(row["metadata"]) == EXAMPLE["metadata"]
-    assert row["source"] == "/badges/api"
+    key_id = await look.fetchval("SELECT id FROM api_keys WHERE key_hash = $1", hash_key(tenant.key))
+    assert row["source"] == f"/badges/api/keys/{key_id}"
 
 
 async def test_award_is_told_to_the_world(client: httpx.AsyncClient, shared: Shared, tenant: Tenant) -> None:
@@ -277,6 +281,7 @@ UNFIT: Mapping[str, object] = {
 async def test_what_does_not_fit_its_documentation_is_422(content: object, client: httpx.AsyncClient) -> None:
     problem = assert_problem(await post(client, json.dumps(content)), 422, "validation_error")
     assert problem["errors"][0]["loc"][0] == "body"
+    assert "AwardBody" not in str(problem), "names of ours mean nothing to callers"
 
 
 async def test_each_bad_field_is_named(client: httpx.AsyncClient) -> None:
