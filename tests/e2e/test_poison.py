@@ -99,7 +99,7 @@ def position_of(letter: ConsumerRecord) -> Position:
     return int(header(letter, "dlq_partition") or -1), int(header(letter, "dlq_offset") or -1)
 
 
-@pytest.mark.parametrize("batch_size", ["1000", "7"])
+@pytest.mark.parametrize("batch_size", ["1000", "7", "1"])
 async def test_poison_among_good_records_harms_nobody(
     batch_size: str, badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
 ) -> None:
@@ -185,27 +185,6 @@ def signed(batch: bytes) -> bytes:
     signed[8:12] = struct.pack(">i", len(batch) - 12)
     signed[17:21] = struct.pack(">I", calc_crc32c(bytes(batch[21:])))
     return bytes(signed)
-
-
-def zstd(batch: bytes) -> bytes:
-    """The batch with its records as Zstandard (codec 4): one raw block, for no compressor is at hand."""
-    head, records = bytearray(batch[:61]), batch[61:]
-    assert 256 <= len(records) < 65_792
-    head[22] |= 4
-    frame = b"\x28\xb5\x2f\xfd\x60" + struct.pack("<HI", len(records) - 256, len(records) << 3 | 1)[:5]
-    return signed(bytes(head) + frame + records)
-
-
-async def test_upstream_services_may_compress_as_they_like(
-    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
-) -> None:
-    """aiokafka by itself reads no zstd; FastStream then waits for ever, looking healthy."""
-    await put_batch(badges.kafka, [good(demo.id, 0), good(demo.id, 1)], zstd)
-    await put(badges.kafka, [good(demo.id, number) for number in (2, 3, 4, 5)])
-    await badges.worker().ready()
-    events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=6)
-    assert sorted(header(event, "ce_subject") or "" for event in events) == [f"good-{number}" for number in range(6)]
-    assert await connection.fetchval("SELECT count(*) FROM awards") == 6
 
 
 async def test_header_name_that_is_not_utf_8_harms_nobody(worker: Installation, demo: DemoTenant) -> None:
