@@ -66,7 +66,7 @@ def print_report(
     console.print(_total_table(tally, is_rehearsal=is_rehearsal))
     if tally.created:
         verb = "would be created" if is_rehearsal else "created"
-        console.print(f"{len(tally.created)} badges {verb}: {_listed(tally.created)}", highlight=False)
+        console.print(f"Badges {verb} ({len(tally.created)}): {_listed(tally.created)}", highlight=False)
     if file_format is FileFormat.XML:
         _print_marked_codes(console, tally)
     if is_rehearsal and tally.rejected[RejectionReason.BADGE_NOT_FOUND]:
@@ -116,7 +116,7 @@ def _total_table(tally: Tally, *, is_rehearsal: bool) -> Table:
 
 def _badge_table(tally: Tally) -> Table:
     created = set(tally.created)
-    table = Table("badge", "name", "would be awarded", "already earned", "rejected", "skipped", "", box=None)
+    table = Table("badge", "name", "to award", "earned", "rejected", "skipped", "", box=None)
     for column in table.columns[2:6]:
         column.justify = "right"
     largest = sorted(tally.badges.items(), key=lambda entry: -_rows_of(tally, entry[0]))

@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from badgectl import addresses
 from badgectl.failures import CommandError, failures_told
@@ -14,7 +15,7 @@ from storage.schema import wanted_revision
 
 def migrate() -> None:
     """Bring the database (BADGES_DATABASE_URL, else the stack here) to this version's schema."""
-    with failures_told():
+    with failures_told(), Console(stderr=True).status("Migrating"):
         upgrade(addresses.database_url())
     typer.echo(f"The database has the schema {wanted_revision()}.")
 
@@ -24,7 +25,7 @@ def topics(
     partitions: Annotated[int, typer.Option(min=1, help="Of the topics that are made now.")] = 12,
 ) -> None:
     """Create the topics that are missing (BADGES_KAFKA_*, else the stack here). The others stay as they are."""
-    with failures_told():
+    with failures_told(), Console(stderr=True).status("Creating topics"):
         try:
             asyncio.run(create_topics(addresses.kafka_settings(), partitions=partitions))
         except TimeoutError as error:
