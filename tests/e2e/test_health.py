@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP, Signals
 
 import asyncpg
 import httpx
@@ -12,7 +13,9 @@ import pytest
 
 from devstack.seed import DemoTenant
 from messaging.settings import KafkaSettings
+from messaging.topics import create_topics
 from processes import Installation, Service, installation
+from servers import KafkaProcess
 from shared import Shared
 
 CLOSED = "127.0.0.1:1"
@@ -88,6 +91,64 @@ async def test_gateway_without_kafka_reads_and_cannot_award(
         await assert_unavailable(http, gateway, demo.live_key, Prefer="respond-async")
         url = f"{gateway.url}/api/v1/gamify/participants/user_123/badges"
         assert (await http.get(url, headers={"X-API-Key": demo.live_key})).json()["total"] == 2
+
+
+async def test_gateway_whose_postgres_hangs_says_so_soon_and_goes_on_afterwards(
+    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    gateway = await worker.gateway().ready()
+    headers = {"X-API-Key": demo.live_admin_key}
+    base = f"{gateway.url}/api/v1/gamify"
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=15) as client:
+
+        async def call_all() -> Sequence[httpx.Response]:
+            return await asyncio.gather(
+                client.post("/badges/award", json=AWARD),
+                client.get("/participants/user_123/badges"),
+                client.get("/admin/badges"),
+                client.post("/admin/badges", json={"code": "new", "name": "New"}),
+            )
+
+        async with connection.transaction(), asyncio.timeout(10):
+            await connection.execute("LOCK TABLE badges IN ACCESS EXCLUSIVE MODE")
+            for answer in await call_all():
+                assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.request.url
+                assert int(answer.headers["Retry-After"]) >= 1
+                assert answer.elapsed.total_seconds() < 4
+        assert [answer.status_code for answer in await call_all()] == [200, 200, 200, 201]
+
+
+def signal_broker(broker: KafkaProcess, number: Signals) -> None:
+    """Stop it, as a machine that hangs, or let it go on."""
+    running = broker._child._running
+    assert running is not None
+    running.send_signal(number)
+
+
+async def test_gateway_whose_kafka_hangs_says_so_soon_and_goes_on_afterwards(
+    database_url: str, demo: DemoTenant, tmp_path: Path
+) -> None:
+    broker = KafkaProcess(tmp_path / "kafka")
+    await asyncio.to_thread(broker.start)
+    settings = KafkaSettings(bootstrap=broker.bootstrap)
+    await create_topics(settings, partitions=1)
+    try:
+        async with installation(database_url, settings, tmp_path) as place:
+            gateway = await place.gateway().ready()
+            headers = {"X-API-Key": demo.live_key, "Prefer": "respond-async"}
+            async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
+                for is_hanging in (False, True, False):
+                    signal_broker(broker, SIGSTOP if is_hanging else SIGCONT)
+                    answer = await client.post("/api/v1/gamify/badges/award", json=AWARD)
+                    assert answer.status_code == (503 if is_hanging else 202), answer.text
+                    assert answer.elapsed.total_seconds() < 5.5
+                    if is_hanging:
+                        assert answer.json()["code"] == "unavailable"
+                        assert int(answer.headers["Retry-After"]) >= 1
+                        assert (await client.get("/readyz")).json()["checks"]["kafka"] == "failing"
+    finally:
+        signal_broker(broker, SIGCONT)
+        await asyncio.to_thread(broker.stop)
 
 
 async def test_worker_waits_for_the_schema(
