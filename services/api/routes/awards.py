@@ -27,9 +27,9 @@ from api.routes.documentation import (
 from api.routes.examples import ACCEPTED, AWARD_ANSWERS, AWARD_REQUESTS, LIST_LINK, LOCATION
 from api.services import Services, Wired
 from domain.awards import AwardRequest
+from domain.request_sources import key_source
 from domain.tenants import Principal
 
-SOURCE = "/badges/api"
 RESPOND_ASYNC = "respond-async"
 
 router = APIRouter(tags=["Awards"])
@@ -130,7 +130,7 @@ def _request(services: Services, principal: Principal, body: AwardBody) -> Award
         metadata=body.metadata,
         earned_at=services.clock(),
         request_id=str(uuid4()),
-        source=SOURCE,
+        source=key_source(principal.key_id),
     )
 
 
