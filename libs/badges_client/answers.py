@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 from uuid import UUID
 
@@ -135,8 +136,10 @@ def _read(kind: Any, value: object) -> object:  # noqa: ANN401 - the type of a f
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{type(value).__name__} for a list")
-        return tuple(_read_object(get_args(kind)[0], item) for item in value)
-    return _READERS[kind](value)
+        return tuple(_read(get_args(kind)[0], item) for item in value)
+    if get_origin(kind) is UnionType:  # `… | None`, the only kind of union that there is
+        return None if value is None else _read(get_args(kind)[0], value)
+    return _READERS[kind](value) if kind in _READERS else _read_object(kind, value)
 
 
 def _plain(kind: type[Result]) -> Callable[[object], Result]:
@@ -146,10 +149,6 @@ def _plain(kind: type[Result]) -> Callable[[object], Result]:
         return value
 
     return read
-
-
-def _or_null(read: Callable[[object], Result]) -> Callable[[object], Result | None]:
-    return lambda value: None if value is None else read(value)
 
 
 _text = _plain(str)
@@ -171,10 +170,8 @@ def _uuid(value: object) -> UUID:
 
 _READERS: Mapping[object, Callable[[object], object]] = {
     str: _text,
-    str | None: _or_null(_text),
     bool: _plain(bool),
     int: _plain(int),
     UUID: _uuid,
     datetime: _instant,
-    datetime | None: _or_null(_instant),
 }

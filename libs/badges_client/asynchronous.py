@@ -13,7 +13,7 @@ from badges_client.address import TIMEOUT_SECONDS, http_options
 from badges_client.calls import Call, Result
 from badges_client.errors import BadgesError
 from badges_client.fields import BadgeChanges, BadgeOptions
-from badges_client.results import AcceptedAward, Award, BadgeDefinition, BadgePage, ParticipantBadges
+from badges_client.results import AcceptedAward, Award, BadgeDefinition, BadgePage, Explanation, ParticipantBadges
 from badges_client.retries import Attempts, Retries
 
 
@@ -86,6 +86,10 @@ class AsyncBadgesClient:
     async def deactivate_badge(self, badge_id: UUID) -> None:
         """Stop a badge from being awarded; awards are kept. Twice is as good as once."""
         await self._perform(calls.deactivate_badge(badge_id))
+
+    async def explain(self, participant_id: str, badge_code: str) -> Explanation:
+        """Say why a participant has a badge, or has it not; no participant and no code is an error."""
+        return await self._perform(calls.explain(participant_id, badge_code))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from badges_client.errors import FieldError, ValidationFailed
 from badges_client.fields import BadgeChanges, BadgeOptions
-from badges_client.results import AcceptedAward, Award, BadgeDefinition, BadgePage, Done, ParticipantBadges
+from badges_client.results import AcceptedAward, Award, BadgeDefinition, BadgePage, Done, Explanation, ParticipantBadges
 
 Result = TypeVar("Result")
 
@@ -47,13 +47,18 @@ def participant_badges(
     participant_id: str, *, earned_only: bool, badge_codes: Iterable[str] | None
 ) -> Call[ParticipantBadges]:
     """A read."""
-    if not participant_id:
-        raise _unsendable("path", "participant_id", "must not be empty")
     query = {"earned_only": "true"} if earned_only else {}
     if badge_codes is not None:
         query["badge_codes"] = _joined(badge_codes)
-    path = f"/participants/{encode_segment(participant_id)}/badges"
+    path = f"/participants/{_segment('participant_id', participant_id)}/badges"
     return Call(method="GET", target=_with_query(path, query), result=ParticipantBadges)
+
+
+def explain(participant_id: str, badge_code: str) -> Call[Explanation]:
+    """A read."""
+    participant, code = _segment("participant_id", participant_id), _segment("badge_code", badge_code)
+    target = f"/admin/participants/{participant}/badges/{code}/explain"
+    return Call(method="GET", target=target, result=Explanation)
 
 
 def list_badges(*, category: str | None, is_active: bool | None, page: int, page_size: int) -> Call[BadgePage]:
@@ -96,6 +101,13 @@ def encode_segment(text: str) -> str:
     """
     encoded = quote(text, safe="", errors="surrogatepass")
     return encoded.replace(".", "%2E") if set(text) == {"."} else encoded
+
+
+def _segment(name: str, text: str) -> str:
+    """An id as a part of the path, where an empty one would make another path."""
+    if not text:
+        raise _unsendable("path", name, "must not be empty")
+    return encode_segment(text)
 
 
 def _award(participant_id: str, badge_code: str, metadata: Mapping[str, object] | None) -> bytes:

@@ -90,6 +90,99 @@ class BadgePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedTenant:
+    """The environment that an explained pair belongs to."""
+
+    slug: str
+    environment: str
+    is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedBadge:
+    """The definition as it stands."""
+
+    id: UUID
+    name: str
+    is_active: bool
+    is_hidden: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPlace:
+    """Where a request stands in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedAward:
+    """An award, the request that earned it, and its event.
+
+    `came_over`: `http` or `kafka`. `event`: `emitted`, `being_published` or `waiting`.
+    """
+
+    earned_at: datetime
+    recorded_at: datetime
+    request_id: str
+    came_over: str
+    source: str
+    key_id: UUID | None = None
+    key_name: str | None = None
+    place: RecordPlace | None = None
+    event_id: UUID
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedRejection:
+    """A request for the pair that was dead-lettered; `reason` is one of `docs/events.md`."""
+
+    reason: str
+    detail: str
+    request_id: str | None = None
+    place: RecordPlace
+    rejected_at: datetime
+    redriven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsWaiting:
+    """How many requests, of all participants, no worker has done yet, at most; `partition` is the participant's."""
+
+    total: int
+    partition: int
+    in_partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a participant has a badge, or has it not.
+
+    `status`: `awarded`, `rejected` or `never_seen`. `badge` is None if the tenant has no such code; `close_codes`
+    are then those that look like it. `rejections` are the newest. `waiting` is None if the badge is awarded, or if
+    Kafka did not tell. `notes` say for people what follows from it.
+    """
+
+    status: str
+    participant_id: str
+    badge_code: str
+    tenant_id: UUID
+    tenant: ExplainedTenant | None = None
+    badge: ExplainedBadge | None = None
+    close_codes: tuple[str, ...] = ()
+    award: ExplainedAward | None = None
+    rejections: tuple[ExplainedRejection, ...] = ()
+    has_more_rejections: bool = False
+    waiting: RequestsWaiting | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """The answer to what has no result."""
 

@@ -20,7 +20,7 @@ from api.paths import PREFIX, EncodedPaths
 from api.problems import add_problem_handlers
 from api.rate_limit import AwardRateLimit
 from api.request_bounds import RequestBounds
-from api.routes import admin_badges, awards, docs_page, health, participants
+from api.routes import admin_badges, awards, docs_page, explain, health, participants
 from api.services import Services
 from api.settings import ApiSettings
 from domain.times import utc_now
@@ -45,6 +45,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = app.state.services = _wire(settings, metrics)
+        app.state.topics = topics_of(settings.kafka)
         tasks = [
             asyncio.create_task(_connect(services.producer)),
             asyncio.create_task(services.reader.run()),
@@ -68,7 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    for router in (awards.router, participants.router, admin_badges.router):
+    for router in (awards.router, participants.router, admin_badges.router, explain.router):
         app.include_router(router, prefix=PREFIX)
     for router in (health.router, docs_page.router):
         app.include_router(router)

@@ -60,6 +60,7 @@ surrogates. Times are RFC 3339 in UTC with `Z`, to the microsecond.
 TAGS = [
     {"name": "Awards", "description": "Give a badge to a participant. Any valid key."},
     {"name": "Participants", "description": "What a participant has earned, and what there is to earn. Any valid key."},
+    {"name": "Explanations", "description": "Why a participant has a badge or not. `admin` or `gamify:admin` scope."},
     {"name": "Badge definitions", "description": "What can be earned. `admin` or `gamify:admin` scope."},
 ]
 

@@ -29,6 +29,7 @@ OPERATIONS: Mapping[str, tuple[str, str, set[int], set[tuple[int, str]]]] = {
     "create_badge_definition": ("post", "/admin/badges", {201}, EVERYWHERE | BODY | {(400, "badge_code_conflict")}),
     "get_badge_definition": ("get", "/admin/badges/{badge_id}", {200}, EVERYWHERE | NOT_FOUND),
     "update_badge_definition": ("patch", "/admin/badges/{badge_id}", {200}, EVERYWHERE | BODY | NOT_FOUND),
+    "explain_badge": ("get", "/admin/participants/{participant_id}/badges/{badge_code}/explain", {200}, EVERYWHERE),
     "deactivate_badge_definition": ("delete", "/admin/badges/{badge_id}", {200}, EVERYWHERE | NOT_FOUND),
 }
 RATE_LIMIT = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}

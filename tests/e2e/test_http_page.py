@@ -59,7 +59,7 @@ async def test_every_console_block_runs_as_it_stands(shared: Shared, tenant: Ten
         "ADMIN_KEY": tenant.admin_key,
         "no_proxy": "*",
     }
-    assert len(BLOCKS) == 12
+    assert len(BLOCKS) == 13
     for block in BLOCKS:
         command, expected = parts(block)
         assert command.strip()

@@ -1,0 +1,103 @@
+"""How far the workers are behind: what `award_requests` holds that they have not done."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from domain.explanations import RequestsWaiting
+from messaging.award_requested import request_key
+from messaging.group_offsets import (
+    committed_offsets,
+    end_offsets,
+    first_offsets,
+    partitions_of,
+    readable_offsets,
+)
+from messaging.outbox_payload import hash_of_key
+from messaging.topics import WATERMARK_PARTITION, Topics
+
+COUNT_SECONDS = 1.5
+"""A count comes beside an answer that somebody waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionLag:
+    """One partition of `award_requests`, in offsets.
+
+    `committed` is None where the workers have committed nothing; `following` is what they read next. Up to
+    `readable` they can read; from there to `end` an open transaction of a producer holds everything back.
+    Offsets count a little more than requests: the marker that ends a transaction has one too.
+    """
+
+    partition: int
+    committed: int | None
+    following: int
+    readable: int
+    end: int
+
+    @property
+    def waiting(self) -> int:
+        """What is not done, at most."""
+        return self.end - self.following
+
+    @property
+    def held(self) -> int:
+        """What of it cannot be read yet."""
+        return self.end - max(self.readable, self.following)
+
+
+async def read_lag(client: AIOKafkaClient, topics: Topics) -> Sequence[PartitionLag]:
+    """Return every partition's lag. Retries without end: set a deadline.
+
+    Raises:
+        KafkaError: an error that will not pass by itself, as a topic that is missing.
+    """
+    topic = topics.award_requests
+    partitions = await partitions_of(client, topic)
+    # Committed before end: the other way round a partition could seem to be ahead of its own log.
+    committed = await committed_offsets(client, topics.worker_group, topic, partitions)
+    first = await first_offsets(client, topic, partitions)
+    readable = await readable_offsets(client, topic, partitions)
+    end = await end_offsets(client, topic, partitions)
+    return [
+        PartitionLag(
+            partition=number,
+            committed=committed.get(number),
+            following=_following(committed.get(number), first[number], end[number]),
+            readable=readable[number],
+            end=end[number],
+        )
+        for number in partitions
+    ]
+
+
+async def read_watermark(client: AIOKafkaClient, topics: Topics) -> int | None:
+    """Return the relay's watermark as its group's coordinator has it now; None when there is none."""
+    offsets = await committed_offsets(client, topics.relay_group, topics.relay_marker, [WATERMARK_PARTITION])
+    return offsets.get(WATERMARK_PARTITION)
+
+
+async def count_waiting(
+    client: AIOKafkaClient, topics: Topics, *, tenant_id: UUID, participant_id: str
+) -> RequestsWaiting | None:
+    """Count what waits in all partitions, and in the participant's; None when Kafka does not tell within 1.5 s."""
+    try:
+        async with asyncio.timeout(COUNT_SECONDS):
+            lags = await read_lag(client, topics)
+    except (KafkaError, TimeoutError):
+        return None
+    partition = hash_of_key(request_key(tenant_id, participant_id)) % len(lags)
+    return RequestsWaiting(
+        total=sum(lag.waiting for lag in lags),
+        partition=partition,
+        in_partition=next(lag.waiting for lag in lags if lag.partition == partition),
+    )
+
+
+def _following(committed: int | None, first: int, end: int) -> int:
+    """Where the workers go on: what is committed, if the log still has it, else its beginning."""
+    return committed if committed is not None and first <= committed <= end else first
