@@ -1,0 +1,51 @@
+"""The oldest request of each partition that no worker has done yet."""
+
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from messaging.clients import create_reader
+from messaging.lag import PartitionLag
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
+
+POLL_MS = 100
+
+
+async def oldest_timestamps(kafka: KafkaSettings, lags: Sequence[PartitionLag]) -> Mapping[int, int | None]:
+    """Return, by partition, the timestamp (ms) of the first request that waits and can be read.
+
+    A partition is left out where nothing of the kind waits: nothing at all, or only what ended transactions
+    leave behind. None stands where the record says no time. Retries without end: set a deadline.
+
+    Raises:
+        KafkaError: no broker, or an error that will not pass by itself.
+    """
+    topic = topics_of(kafka).award_requests
+    unread = {TopicPartition(topic, lag.partition): lag for lag in lags if lag.following < lag.readable}
+    found: dict[int, int | None] = {}
+    if not unread:
+        return found
+    consumer = create_reader(kafka)
+    try:
+        await consumer.start()
+        consumer.assign(list(unread))
+        for target, lag in unread.items():
+            consumer.seek(target, lag.following)
+        while unread:
+            fetched = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=len(unread))
+            for target, records in fetched.items():
+                timestamp = records[0].timestamp
+                found[target.partition] = timestamp if timestamp >= 0 else None
+                del unread[target]
+            for target in [target for target, lag in unread.items() if await _is_past(consumer, target, lag)]:
+                del unread[target]
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def _is_past(consumer: AIOKafkaConsumer, target: TopicPartition, lag: PartitionLag) -> bool:
+    """Whether everything readable was passed over: aborted records, and the markers of transactions."""
+    return bool(await consumer.position(target) >= lag.readable)

@@ -1,0 +1,198 @@
+"""`badgectl explain`: what the gateway answers, and what only operators can ask."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from api.explanation_bodies import ExplanationResponse
+from builders import award_request, publish
+from devstack.seed import DemoTenant
+from domain.explanations import Explanation
+from domain.tenants import Environment
+from messaging.award_requested import request_key
+from messaging.outbox_payload import hash_of_key
+from processes import Installation
+from shared import make_tenant
+from storage.database import Database
+
+PARTITIONS = 4
+
+
+def badgectl(place: Installation, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "badgectl", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={
+            **os.environ,
+            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
+            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
+            "BADGES_DATABASE_URL": place.database_url,
+            **environment,
+        },
+    )
+
+
+def told(place: Installation, *arguments: str, **environment: str) -> Mapping[str, Any]:
+    """What `explain --json` prints."""
+    done = badgectl(place, "explain", *arguments, "--json", **environment)
+    assert done.returncode == 0, done.stderr
+    answer: Mapping[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+async def until(connection: asyncpg.Connection, query: str) -> None:
+    """Return when the query yields something."""
+    async with asyncio.timeout(30):
+        while not await connection.fetchval(query):  # noqa: ASYNC110 - the worker does not tell
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("fault", "event", "note"),
+    [
+        ("after_commit", "waiting", "Its event waits in the outbox"),
+        ("before_transaction", "being_published", "Its event is claimed by the relay"),
+    ],
+)
+async def test_event_that_is_not_out_yet_is_told(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, fault: str, event: str, note: str
+) -> None:
+    requests = [award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(3)]
+    await publish(badges.kafka, *requests)
+    badges.faulty_worker(fault).wait()
+    for request in requests:
+        answer = told(badges, request.participant_id, "power_user", "--tenant", demo.id)
+        if answer["status"] == "awarded":  # the rest of the requests, if they were not in the first batch
+            assert (answer["award"]["event"], answer["award"]["came_over"]) == (event, "kafka")
+            assert any(said.startswith(note) for said in answer["notes"])
+    assert await connection.fetchval("SELECT count(*) FROM awards") > 0
+
+    await badges.worker().ready()
+    await until(connection, "SELECT count(*) = 3 AND NOT EXISTS (SELECT FROM outbox) FROM awards")
+    for request in requests:
+        assert told(badges, request.participant_id, "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
+
+
+async def test_request_that_still_waits_in_the_log_is_counted(badges: Installation, demo: DemoTenant) -> None:
+    await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id="queued") for _ in range(3)))
+    answer = told(badges, "queued", "power_user", "--tenant", "demo")
+    assert answer["status"] == "never_seen"
+    assert (answer["waiting"]["total"], answer["waiting"]["in_partition"]) == (3, 3)
+    hashes = {f"u{n}": hash_of_key(request_key(UUID(demo.id), f"u{n}")) for n in range(40)}
+    elsewhere = next(u for u, hashed in hashes.items() if hashed % PARTITIONS != answer["waiting"]["partition"])
+    other = told(badges, elsewhere, "power_user", "--tenant", "demo")
+    assert (other["waiting"]["total"], other["waiting"]["in_partition"]) == (3, 0)
+    text = badgectl(badges, "explain", "queued", "power_user", "--tenant", "demo").stdout
+    assert "at most 3, of them 3 in the participant's partition" in " ".join(text.split())
+
+
+async def test_kafka_that_is_away_costs_the_count_alone(badges: Installation) -> None:
+    answer = told(badges, "u", "power_user", "--tenant", "demo", BADGES_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    assert (answer["status"], answer["waiting"]) == ("never_seen", None)
+    assert any("Kafka did not tell" in note for note in answer["notes"])
+
+
+async def test_postgres_that_is_away_is_an_error(badges: Installation) -> None:
+    away = {"BADGES_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    done = badgectl(badges, "explain", "u", "power_user", "--tenant", "demo", **away)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: Postgres")
+
+
+async def test_tenant_is_named_by_slug_or_id_and_environment(
+    badges: Installation, demo: DemoTenant, database: Database
+) -> None:
+    sandbox = await make_tenant(database, "acme", Environment.TEST)
+    named = {
+        ("--tenant", "demo"): demo.id,
+        ("--tenant", "demo", "--environment", "test"): demo.test_id,
+        ("--tenant", demo.test_id): demo.test_id,
+        ("--tenant", demo.test_id, "--environment", "live"): demo.id,
+        ("--tenant", "acme", "--environment", "test"): str(sandbox.id),
+    }
+    for options, tenant_id in named.items():
+        assert told(badges, "u", "power_user", *options)["tenant_id"] == tenant_id
+    for options in (("--tenant", "nowhere"), ("--tenant", "acme"), ("--tenant", str(uuid4()), "--environment", "test")):
+        refused = badgectl(badges, "explain", "u", "power_user", *options)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "there is no tenant" in refused.stderr
+
+
+async def test_unknown_and_disabled_tenants_are_told(
+    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    nobody = uuid4()
+    await publish(worker.kafka, award_request(tenant_id=nobody))
+    await until(connection, "SELECT count(*) FROM rejected_requests")
+    answer = told(worker, "user_123", "power_user", "--tenant", str(nobody))
+    assert (answer["status"], answer["tenant"], answer["rejections"][0]["reason"]) == (
+        "rejected",
+        None,
+        "unknown_tenant",
+    )
+    assert f"No tenant has the id {nobody}." in answer["notes"]
+
+    assert badgectl(worker, "tenants", "disable", "demo").returncode == 0
+    await publish(worker.kafka, award_request(tenant_id=demo.id))
+    await until(connection, "SELECT count(*) = 2 FROM rejected_requests")
+    answer = told(worker, "user_123", "power_user", "--tenant", "demo")
+    assert (answer["tenant"]["is_enabled"], answer["rejections"][0]["reason"]) == (False, "tenant_disabled")
+    assert "disabled" in badgectl(worker, "explain", "user_123", "power_user", "--tenant", "demo").stdout
+
+
+async def test_people_read_the_same_facts(
+    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    request = award_request(tenant_id=demo.id, participant_id="line\nbreak [red]🏅", source="/orders")
+    await publish(worker.kafka, request, award_request(tenant_id=demo.id, badge_code="none", request_id="r1"))
+    await until(connection, "SELECT count(*) FROM awards WHERE NOT EXISTS (SELECT FROM outbox)")
+    await until(connection, "SELECT count(*) FROM rejected_requests")
+    text = badgectl(worker, "explain", request.participant_id, "power_user", "--tenant", "demo").stdout
+    facts = dict(line.strip().split(maxsplit=1) for line in text.splitlines() if line.strip())
+    assert facts["participant"] == "line\N{REPLACEMENT CHARACTER}break [red]🏅"
+    assert facts["status"] == "awarded"
+    assert facts["request"] == request.request_id
+    assert facts["tenant"] == "demo, live"
+    for part in ("Kafka, source /orders", "award_requests/", ", emitted", "2026-02-14T12:00:00Z"):
+        assert part in text
+    text = badgectl(worker, "explain", "user_123", "none", "--tenant", "demo").stdout
+    for part in ("badge_not_found at ", "request r1: Badge 'none' not found", "not defined"):
+        assert part in text
+
+
+async def test_ids_that_cannot_be_are_refused(badges: Installation) -> None:
+    for pair in (("\udcff", "power_user"), ("u", "\udcff"), ("u" * 256, "c"), ("u", "c" * 51), ("", "c")):
+        refused = badgectl(badges, "explain", *pair, "--tenant", "demo")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "must" in refused.stderr
+
+
+async def test_award_of_before_places_were_kept_is_explained(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source)"
+        " SELECT tenant_id, 'old', id, now(), 'r', '/badges/api' FROM badges"
+        " WHERE tenant_id = $1 AND code = 'power_user'",
+        UUID(demo.id),
+    )
+    answer = told(badges, "old", "power_user", "--tenant", "demo")
+    assert (answer["award"]["place"], answer["award"]["came_over"], answer["award"]["key_id"]) == (None, "http", None)
+    assert any("before gateways named the key" in note for note in answer["notes"])
+    assert any("older than the record of places" in note for note in answer["notes"])
+
+
+def test_json_holds_every_fact() -> None:
+    told_of = set(ExplanationResponse.model_fields) - {"status", "notes"}
+    assert told_of == set(Explanation.__dataclass_fields__)

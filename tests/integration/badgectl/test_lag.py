@@ -1,0 +1,248 @@
+"""`badgectl lag`: what waits, since when, and who relays."""
+
+import asyncio
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
+
+from builders import award_request, publish
+from devstack.seed import DemoTenant
+from messaging.award_requested import encode_request
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
+from processes import Installation
+
+PARTITIONS = 4
+NOWHERE = "127.0.0.1:1"
+
+
+@asynccontextmanager
+async def badgectl(
+    place: Installation, *arguments: str, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "badgectl", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
+            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
+            "BADGES_DATABASE_URL": place.database_url,
+            **environment,
+        },
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def run(place: Installation, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
+    """Exit code, output and errors of `badgectl lag`."""
+    async with badgectl(place, "lag", *arguments, **environment) as process, asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def sampled(place: Installation, *arguments: str) -> Mapping[str, Any]:
+    """What `lag --json` prints."""
+    code, out, err = await run(place, "--json", *arguments)
+    assert (code, err) == (0, "")
+    sample: Mapping[str, Any] = json.loads(out)
+    return sample
+
+
+@asynccontextmanager
+async def transaction(kafka: KafkaSettings, *participants: str) -> AsyncIterator[None]:
+    """Requests of an upstream service for partition 0 in a transaction, which is committed in the end."""
+    producer = AIOKafkaProducer(**kafka.connection(), transactional_id=f"{kafka.prefix}upstream")
+    await producer.start()
+    try:
+        async with producer.transaction():
+            for participant_id in participants:
+                key, value, headers = encode_request(award_request(participant_id=participant_id))
+                topic = topics_of(kafka).award_requests
+                await producer.send_and_wait(topic, value, key=key, headers=headers, partition=0)
+            yield
+    finally:
+        await producer.stop()
+
+
+def signed(batch: bytes) -> bytes:
+    """The batch with its checksum made right."""
+    return batch[:17] + struct.pack(">I", calc_crc32c(batch[21:])) + batch[21:]
+
+
+def column(sample: Mapping[str, Any], name: str) -> Sequence[Any]:
+    return [partition[name] for partition in sample["award_requests"]["partitions"]]
+
+
+async def drained(connection: asyncpg.Connection, awards: int) -> None:
+    async with asyncio.timeout(30):
+        query = "SELECT count(*) = $1 AND NOT EXISTS (SELECT FROM outbox) FROM awards"
+        while not await connection.fetchval(query, awards):  # noqa: ASYNC110 - the relay does not tell
+            await asyncio.sleep(0.05)
+
+
+async def test_requests_that_wait_are_counted_and_aged(badges: Installation, demo: DemoTenant) -> None:
+    requests = [award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(5)]
+    await publish(badges.kafka, *requests[:3], partition=1)
+    await publish(badges.kafka, *requests[3:], partition=2)
+    await asyncio.sleep(1)
+    sample = await sampled(badges)
+    assert column(sample, "partition") == [0, 1, 2, 3]
+    assert column(sample, "lag") == [0, 3, 2, 0]
+    assert column(sample, "committed") == [None] * PARTITIONS
+    assert column(sample, "end") == [0, 3, 2, 0]
+    ages = column(sample, "oldest_seconds")
+    assert (ages[0], ages[3]) == (None, None)
+    assert 1 <= ages[2] <= ages[1] <= 60
+    whole = sample["award_requests"]
+    assert (whole["lag"], whole["oldest_seconds"], whole["produced_per_second"]) == (5, ages[1], 0)
+    assert sample["outbox"] == {"batches": 0, "messages": 0, "claimed_batches": 0, "oldest_seconds": None}
+    assert (sample["relay"]["holder"], sample["relay"]["watermark_in_kafka"]) == (None, None)
+
+
+async def test_work_that_is_done_leaves_no_lag_and_shows_who_relays(
+    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    await publish(worker.kafka, *(award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(20)))
+    await drained(connection, 20)
+    sample = await sampled(worker)
+    assert (sample["award_requests"]["lag"], sample["award_requests"]["oldest_seconds"]) == (0, None)
+    assert sum(committed or 0 for committed in column(sample, "committed")) == sum(column(sample, "end")) == 20
+    relay = sample["relay"]
+    assert (relay["holder"]["application"], relay["holder"]["address"]) == ("badges-award-worker-relay", "127.0.0.1")
+    holders = await connection.fetch("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    assert relay["holder"]["pid"] in {holder["pid"] for holder in holders}
+    mirror = await connection.fetchval("SELECT emit_seq FROM relay_state")
+    assert relay["watermark_in_kafka"] == relay["watermark_in_postgres"] == relay["highest_number"] == mirror > 0
+
+
+async def test_rates_are_those_of_the_time_watched(worker: Installation, demo: DemoTenant) -> None:
+    async def produce() -> None:
+        for n in range(1000):
+            await publish(worker.kafka, award_request(tenant_id=demo.id, participant_id=f"u{n}"))
+
+    producing = asyncio.create_task(produce())
+    try:
+        whole = (await sampled(worker, "--seconds", "3"))["award_requests"]
+    finally:
+        producing.cancel()
+    assert whole["produced_per_second"] > 0
+    assert whole["consumed_per_second"] > 0
+
+
+async def test_outbox_is_measured(badges: Installation, demo: DemoTenant) -> None:
+    requests = [award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(7)]
+    await publish(badges.kafka, *requests, partition=0)
+    badges.faulty_worker("before_transaction").wait()
+    sample = await sampled(badges)
+    outbox = sample["outbox"]
+    assert outbox["batches"] == outbox["claimed_batches"] >= 1
+    assert 1 <= outbox["messages"] <= 7
+    assert outbox["oldest_seconds"] > 0
+    assert sample["relay"]["highest_number"] > sample["relay"]["watermark_in_postgres"]
+
+
+async def test_open_transaction_is_told_and_its_marker_is_no_request(badges: Installation) -> None:
+    async with transaction(badges.kafka, "u1", "u2"):
+        sample = await sampled(badges)
+        assert (column(sample, "lag")[0], column(sample, "held_by_open_transactions")[0]) == (2, 2)
+        assert column(sample, "oldest_seconds")[0] is None
+        assert "2 offsets behind open transactions" in (await run(badges))[1]
+    sample = await sampled(badges)
+    assert (column(sample, "lag")[0], column(sample, "held_by_open_transactions")[0]) == (3, 0)
+    assert column(sample, "oldest_seconds")[0] is not None
+
+
+async def test_marker_behind_the_last_request_is_no_lag(worker: Installation) -> None:
+    async with transaction(worker.kafka, "u1"):
+        pass
+    async with asyncio.timeout(30):
+        while column(sample := await sampled(worker), "committed")[0] != 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.2)
+    assert (column(sample, "end")[0], column(sample, "lag")[0]) == (2, 0)
+
+
+async def test_oldest_request_with_a_hostile_header_is_read(badges: Installation) -> None:
+    producer = AIOKafkaProducer(**badges.kafka.connection())
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch.append(timestamp=1000, key=None, value=b"x", headers=[("NAME", b"\xff")])
+        build = batch._build
+        batch._build = lambda: signed(bytes(build()).replace(b"NAME", b"\xff\xfe\xff\xfe"))
+        await (await producer.send_batch(batch, topics_of(badges.kafka).award_requests, partition=3))
+    finally:
+        await producer.stop()
+    sample = await sampled(badges)
+    assert column(sample, "oldest_seconds")[3] > 1_000_000_000
+
+
+async def test_table_fits_80_columns(worker: Installation, demo: DemoTenant, connection: asyncpg.Connection) -> None:
+    await publish(worker.kafka, award_request(tenant_id=demo.id))
+    await drained(connection, 1)
+    code, out, err = await run(worker, COLUMNS="80", FORCE_COLOR="", TERM="dumb", TTY_COMPATIBLE="1")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert lines[0].split() == ["partition", "committed", "end", "lag", "in/s", "out/s", "oldest"]
+    assert [line.split()[0] for line in lines[1:6]] == ["0", "1", "2", "3", "sum"]
+    for name in ("outbox", "oldest", "relay", "watermark"):
+        assert any(line.strip().startswith(name) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("away", "still_told", "error"),
+    [
+        ({"BADGES_KAFKA_BOOTSTRAP": NOWHERE}, "outbox", "Kafka cannot be reached"),
+        ({"BADGES_DATABASE_URL": f"postgresql://u@{NOWHERE}/none"}, "award_requests", "Postgres cannot be reached"),
+    ],
+)
+async def test_server_that_is_away_is_an_error_and_the_other_is_still_told(
+    badges: Installation, away: Mapping[str, str], still_told: str, error: str
+) -> None:
+    began = monotonic()
+    code, out, err = await run(badges, "--json", **away)
+    assert monotonic() - began < 20
+    assert code == 1
+    assert err.count("\n") == 1
+    assert error in err
+    sample = json.loads(out)
+    assert [name for name in ("outbox", "award_requests") if sample[name] is not None] == [still_told]
+    assert len(sample["failures"]) == 1
+    code, out, err = await run(badges, **away)
+    assert (code, error in err, "watermark" in out) == (1, True, True)
+
+
+async def test_missing_topics_are_told(badges: Installation) -> None:
+    code, _, err = await run(badges, BADGES_KAFKA_PREFIX="nobody_")
+    assert code == 1
+    assert "a topic is missing" in err
+
+
+async def test_watched_lag_goes_on_until_interrupted(badges: Installation, demo: DemoTenant) -> None:
+    async with badgectl(badges, "lag", "--watch", "--json", "--seconds", "0.2") as process, asyncio.timeout(60):
+        assert process.stdout is not None
+        assert json.loads(await process.stdout.readline())["award_requests"]["lag"] == 0
+        await publish(badges.kafka, award_request(tenant_id=demo.id))
+        while json.loads(await process.stdout.readline())["award_requests"]["lag"] != 1:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"")
