@@ -8,8 +8,10 @@ import typer
 from badgectl.award_commands import award, badges
 from badgectl.command_group import CommandGroup
 from badgectl.event_commands import events
+from badgectl.explain_command import explain_badge
 from badgectl.import_command import import_file
 from badgectl.key_commands import keys
+from badgectl.lag_command import lag
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
 from badgectl.tenant_commands import tenants
@@ -25,6 +27,8 @@ app.command("import")(import_file)
 app.command()(award)
 app.command()(badges)
 app.command()(events)
+app.command("explain")(explain_badge)
+app.command()(lag)
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
 
