@@ -31,8 +31,8 @@ class PatientBroker(KafkaBroker):
 
     async def start(self) -> None:
         """Wait, then start. Half started, the process would look alive and do nothing: then it ends."""
-        await self._needs()
         try:
+            await self._needs()
             await super().start()
         except Exception:
             log.exception("worker.did_not_start")
