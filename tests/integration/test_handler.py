@@ -437,3 +437,23 @@ async def test_position_is_topic_partition_offset_and_time(handler: AwardHandler
     assert told(await handler.handle([bad, other])) == ["malformed_json"] * 2
     assert not any(decision.is_new for decision in await handler.handle([other, bad]))
     assert told(await handler.handle([asking(live)])) == ["awarded"]
+
+
+async def test_batch_that_the_brake_holds_leaves_no_trace(
+    database: Database, live: UUID, connection: asyncpg.Connection
+) -> None:
+    stopping = brake(consecutive=2, ratio=0.8, window=100)
+    handler = AwardHandler(
+        ledger=PostgresLedger(database), announcements=KafkaAnnouncements(Topics()), brake=stopping, clock=lambda: NOON
+    )
+    wrong = [asking(live, f"user_{number}", badge_code="of_tomorrow") for number in range(5)]
+    assert told(await handler.handle(wrong[:2])) == ["badge_not_found"] * 2
+    with pytest.raises(BrakeHeldError):
+        await handler.handle([*wrong[2:], unreadable(), unreadable(), asking(live)])
+    assert await connection.fetchval("SELECT count(*) FROM rejected_requests") == 2
+    assert await connection.fetchval("SELECT count(*) FROM awards") == 0
+    assert len(await outbox(connection)) == 1
+    with pytest.raises(BrakeHeldError):  # what was rejected before tells nothing of today
+        await handler.handle([*wrong[:2], wrong[2]])
+    assert told(await handler.handle([wrong[2], asking(live)])) == ["badge_not_found", "awarded"]
+    assert not stopping.is_on
