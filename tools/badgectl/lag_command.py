@@ -57,4 +57,4 @@ def _print(console: Console, sample: LagSample, *, as_json: bool) -> None:
         console.print(lag_text(sample))
     for failure in sample.failures:
         with suppress(typer.Exit), failures_told():
-            raise failure
+            raise failure.error

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -24,7 +24,14 @@ KAFKA_SECONDS = 10
 POSTGRES_SECONDS = 10
 
 Asked = TypeVar("Asked")
-Failure: TypeAlias = CommandError | StorageError | KafkaError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A server that did not answer, and what would stop a command that cannot go on without it."""
+
+    server: str
+    error: CommandError | StorageError | KafkaError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +55,7 @@ class KafkaSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagSample:
-    """One moment. What did not answer is None, and `failures` says why: each stops a command that cannot go on."""
+    """One moment. What did not answer is None, and `failures` says why."""
 
     at: datetime
     kafka: KafkaSample | None
@@ -73,9 +80,10 @@ async def _or_failure(
         async with asyncio.timeout(seconds):
             return await ask(), None
     except TimeoutError:
-        return None, CommandError(f"{server} did not answer within {seconds:g} s")
+        late = CommandError(f"{server} did not answer within {seconds:g} s")
+        return None, Failure(server=server, error=late)
     except (KafkaError, StorageError) as error:
-        return None, error
+        return None, Failure(server=server, error=error)
 
 
 async def _sample_relay(database: Database) -> RelayLag:

@@ -28,7 +28,7 @@ def lag_json(sample: LagSample) -> Mapping[str, object]:
             "moved_at": None if sample.relay is None else format_instant(sample.relay.mirror.moved_at),
             "highest_number": None if sample.relay is None else sample.relay.mirror.highest,
         },
-        "failures": [str(failure) for failure in sample.failures],
+        "failures": [{"server": each.server, "error": str(each.error)} for each in sample.failures],
     }
 
 

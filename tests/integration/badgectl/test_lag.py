@@ -134,15 +134,16 @@ async def test_work_that_is_done_leaves_no_lag_and_shows_who_relays(
 
 
 async def test_rates_are_those_of_the_time_watched(worker: Installation, demo: DemoTenant) -> None:
-    async def produce() -> None:
-        for n in range(1000):
-            await publish(worker.kafka, award_request(tenant_id=demo.id, participant_id=f"u{n}"))
+    is_over = asyncio.Event()
 
-    producing = asyncio.create_task(produce())
-    try:
+    async def produce() -> None:
+        while not is_over.is_set():
+            await publish(worker.kafka, *(award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(9)))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(produce())
         whole = (await sampled(worker, "--seconds", "3"))["award_requests"]
-    finally:
-        producing.cancel()
+        is_over.set()
     assert whole["produced_per_second"] > 0
     assert whole["consumed_per_second"] > 0
 
@@ -225,7 +226,7 @@ async def test_server_that_is_away_is_an_error_and_the_other_is_still_told(
     assert error in err
     sample = json.loads(out)
     assert [name for name in ("outbox", "award_requests") if sample[name] is not None] == [still_told]
-    assert len(sample["failures"]) == 1
+    assert [failure["server"] for failure in sample["failures"]] == [error.split(maxsplit=1)[0]]
     code, out, err = await run(badges, **away)
     assert (code, error in err, "watermark" in out) == (1, True, True)
 
