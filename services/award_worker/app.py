@@ -46,6 +46,8 @@ from storage.upkeep import trim_rejections
 APPLICATION = "badges-award-worker"
 START_RETRY_SECONDS = 0.25
 GRACE_SECONDS = 20
+METADATA_AGE_MS = 10_000
+"""How soon a topic that was made late, or made anew, is found."""
 
 log = structlog.get_logger()
 
@@ -129,6 +131,7 @@ def _create_broker(
         needs=needs,
         leave=leave,
         bootstrap_servers=settings.kafka.bootstrap.split(","),
+        metadata_max_age_ms=METADATA_AGE_MS,
         security=broker_security(settings.kafka),
         apply_types=False,
         consumer_only=True,
