@@ -7,6 +7,7 @@ import typer
 
 from badgectl.award_commands import award, badges
 from badgectl.command_group import CommandGroup
+from badgectl.dlq_commands import dlq
 from badgectl.event_commands import events
 from badgectl.explain_command import explain_badge
 from badgectl.import_command import import_file
@@ -15,6 +16,7 @@ from badgectl.lag_command import lag
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
 from badgectl.tenant_commands import tenants
+from badgectl.worker_commands import worker
 from telemetry.logs import configure_logs
 
 app = typer.Typer(name="badgectl", cls=CommandGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -31,6 +33,8 @@ app.command("explain")(explain_badge)
 app.command()(lag)
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
+app.add_typer(worker, name="worker")
+app.add_typer(dlq, name="dlq")
 
 
 def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
