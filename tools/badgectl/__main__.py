@@ -13,6 +13,7 @@ from badgectl.explain_command import explain_badge
 from badgectl.import_command import import_file
 from badgectl.key_commands import keys
 from badgectl.lag_command import lag
+from badgectl.replay_command import replay_command
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
 from badgectl.tenant_commands import tenants
@@ -31,6 +32,7 @@ app.command()(badges)
 app.command()(events)
 app.command("explain")(explain_badge)
 app.command()(lag)
+app.command("replay")(replay_command)
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
 app.add_typer(worker, name="worker")
