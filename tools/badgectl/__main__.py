@@ -17,6 +17,7 @@ from badgectl.replay_command import replay_command
 from badgectl.schema_commands import migrate, topics
 from badgectl.stack_commands import down, status, up
 from badgectl.tenant_commands import tenants
+from badgectl.verify_command import verify
 from badgectl.worker_commands import worker
 from telemetry.logs import configure_logs
 
@@ -33,6 +34,7 @@ app.command()(events)
 app.command("explain")(explain_badge)
 app.command()(lag)
 app.command("replay")(replay_command)
+app.command()(verify)
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
 app.add_typer(worker, name="worker")
