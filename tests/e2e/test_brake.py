@@ -39,7 +39,7 @@ def wrong(demo: DemoTenant, count: int) -> Sequence[AwardRequest]:
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     """Return when it holds."""
     async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - another process's doing
+        while not await holds():
             await asyncio.sleep(0.1)
 
 

@@ -81,7 +81,7 @@ async def test_requested_award_is_made(call: Call) -> None:
     accepted = await call("request_award", "user_123", "power_user")
     assert (accepted.participant_id, accepted.badge_code) == ("user_123", "power_user")
     async with asyncio.timeout(10):
-        while not (await call("participant_badges", "user_123", earned_only=True)).badges:  # noqa: ASYNC110 - it is another process that makes it
+        while not (await call("participant_badges", "user_123", earned_only=True)).badges:
             await asyncio.sleep(0.05)
 
 

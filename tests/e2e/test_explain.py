@@ -141,7 +141,7 @@ async def test_newest_rejections_are_told_first_and_their_number_is_bounded(
     requests = [award_request(tenant_id=tenant.id, badge_code="none", request_id=f"r{n}") for n in range(23)]
     await publish(shared.place.kafka, *requests)
     async with asyncio.timeout(20):
-        while await look.fetchval("SELECT count(*) FROM rejected_requests WHERE tenant_id = $1", tenant.id) < 23:  # noqa: ASYNC110 - the worker does not tell
+        while await look.fetchval("SELECT count(*) FROM rejected_requests WHERE tenant_id = $1", tenant.id) < 23:
             await asyncio.sleep(0.05)
     told = await explain("user_123", "none")
     assert [rejected["request_id"] for rejected in told["rejections"]] == [f"r{n}" for n in range(22, 2, -1)]
@@ -197,7 +197,7 @@ async def test_key_of_another_sees_nothing(
     await publish(shared.place.kafka, award_request(tenant_id=tenant.id, participant_id="u", badge_code="missing"))
     another = await make_tenant(shared_database, f"slug-{uuid4()}", Environment.LIVE)
     async with shared.client(tenant.admin_key) as own, asyncio.timeout(20):
-        while (await own.get(path("u", "missing"))).json()["status"] != "rejected":  # noqa: ASYNC110 - as above
+        while (await own.get(path("u", "missing"))).json()["status"] != "rejected":
             await asyncio.sleep(0.05)
     for stranger in (sandbox, another):
         async with shared.client(stranger.admin_key) as theirs:
@@ -232,7 +232,7 @@ async def test_client_explains(kind: Clients, shared: Shared, tenant: Tenant) ->
         assert (told.award.came_over, told.award.key_name, told.tenant.environment) == ("http", "a test's", "live")
         assert (told.badge.name, told.award.earned_at.tzinfo is not None, told.waiting) == ("Power User", True, None)
         async with asyncio.timeout(20):
-            while (told := await call("explain", "a/b", "gone.")).status != "rejected":  # noqa: ASYNC110 - as above
+            while (told := await call("explain", "a/b", "gone.")).status != "rejected":
                 await asyncio.sleep(0.05)
         assert (told.rejections[0].reason, told.rejections[0].request_id) == ("badge_not_found", request.request_id)
         assert told.waiting.total >= told.waiting.in_partition

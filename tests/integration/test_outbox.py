@@ -126,7 +126,7 @@ async def test_lock_is_held_by_one_session_until_it_ends(database_url: str, outb
         assert await leader.try_lock()
         assert not await outbox.try_lock()
     async with asyncio.timeout(5):
-        while not await outbox.try_lock():  # noqa: ASYNC110 - nobody tells when a lock is free
+        while not await outbox.try_lock():
             await asyncio.sleep(0.02)
 
 
@@ -170,7 +170,7 @@ async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
         stopped._connection._transport.pause_reading()  # as SIGSTOP would
         claiming = asyncio.create_task(stopped.claim(0, most_messages=1))
         async with asyncio.timeout(15), session(database_url) as other:
-            while not await other.try_lock():  # noqa: ASYNC110 - nobody tells when a lock is free
+            while not await other.try_lock():
                 await asyncio.sleep(0.1)
         stopped._connection._transport.resume_reading()
         with pytest.raises(StorageUnavailableError):

@@ -55,7 +55,7 @@ async def relaying(database_url: str, kafka: KafkaSettings) -> AsyncIterator[Run
 async def until(condition: Callable[[], bool]) -> None:
     """Return once the condition holds."""
     async with asyncio.timeout(SECONDS):
-        while not condition():  # noqa: ASYNC110 - a metric tells nobody when it changes
+        while not condition():
             await asyncio.sleep(0.02)
 
 

@@ -98,7 +98,7 @@ async def test_killed_worker_costs_time_but_no_outcome(
     importing = await begin(
         worker, "import", str(write_xml(tmp_path)), "--create-badges", "--tenant", demo.id, "--json"
     )
-    while await connection.fetchval("SELECT count(*) FROM awards") == 0:  # noqa: ASYNC110 - Postgres tells nobody
+    while await connection.fetchval("SELECT count(*) FROM awards") == 0:
         await asyncio.sleep(0.005)
     worker.services[0].kill()
     worker.services[0].start()

@@ -67,7 +67,7 @@ async def test_awards_over_http_are_listed_and_seen_as_events(worker: Installati
         unreadable = badgectl(worker, *command, **gateway)
         assert (unreadable.returncode, "not UTF-8" in unreadable.stderr or "be UTF-8" in unreadable.stderr) == (1, True)
 
-    while len(lines := badgectl(worker, "events", "--json").stdout.splitlines()) < 2:  # noqa: ASYNC110 - the relay may be a moment behind
+    while len(lines := badgectl(worker, "events", "--json").stdout.splitlines()) < 2:
         await asyncio.sleep(0.1)
     events = [json.loads(line) for line in lines]
     assert {event["subject"] for event in events} == {"..", "a/b %2F"}
