@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import pytest
 
 from api.explanation_bodies import ExplanationResponse
 from builders import award_request, publish
@@ -22,6 +21,7 @@ from messaging.outbox_payload import hash_of_key
 from processes import Installation
 from shared import make_tenant
 from storage.database import Database
+from storage.outbox import LOCK_KEY
 
 PARTITIONS = 4
 
@@ -54,34 +54,40 @@ def told(place: Installation, *arguments: str, **environment: str) -> Mapping[st
 async def until(connection: asyncpg.Connection, query: str) -> None:
     """Return when the query yields something."""
     async with asyncio.timeout(30):
-        while not await connection.fetchval(query):  # noqa: ASYNC110 - the worker does not tell
+        while not await connection.fetchval(query):
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    ("fault", "event", "note"),
-    [
-        ("after_commit", "waiting", "Its event waits in the outbox"),
-        ("before_transaction", "being_published", "Its event is claimed by the relay"),
-    ],
-)
-async def test_event_that_is_not_out_yet_is_told(
-    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, fault: str, event: str, note: str
+async def test_event_that_waits_for_a_relay_is_told(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
 ) -> None:
-    requests = [award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(3)]
-    await publish(badges.kafka, *requests)
-    badges.faulty_worker(fault).wait()
-    for request in requests:
-        answer = told(badges, request.participant_id, "power_user", "--tenant", demo.id)
-        if answer["status"] == "awarded":  # the rest of the requests, if they were not in the first batch
-            assert (answer["award"]["event"], answer["award"]["came_over"]) == (event, "kafka")
-            assert any(said.startswith(note) for said in answer["notes"])
-    assert await connection.fetchval("SELECT count(*) FROM awards") > 0
-
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)  # no relay can lead
     await badges.worker().ready()
-    await until(connection, "SELECT count(*) = 3 AND NOT EXISTS (SELECT FROM outbox) FROM awards")
-    for request in requests:
-        assert told(badges, request.participant_id, "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
+    await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(3)))
+    await until(connection, "SELECT count(*) = 3 FROM awards")
+    for n in range(3):
+        answer = told(badges, f"u{n}", "power_user", "--tenant", demo.id)
+        assert (answer["award"]["event"], answer["award"]["came_over"]) == ("waiting", "kafka")
+        assert any(said.startswith("Its event waits in the outbox") for said in answer["notes"])
+    assert "waits in the outbox" in badgectl(badges, "explain", "u0", "power_user", "--tenant", demo.id).stdout
+
+    await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
+    await until(connection, "SELECT NOT EXISTS (SELECT FROM outbox)")
+    for n in range(3):
+        assert told(badges, f"u{n}", "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
+
+
+async def test_event_that_a_relay_has_claimed_is_told(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="u"))
+    badges.faulty_worker("before_transaction").wait()
+    answer = told(badges, "u", "power_user", "--tenant", demo.id)
+    assert answer["award"]["event"] == "being_published"
+    assert any(said.startswith("Its event is claimed by the relay") for said in answer["notes"])
+    await badges.worker().ready()
+    await until(connection, "SELECT NOT EXISTS (SELECT FROM outbox)")
+    assert told(badges, "u", "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
 
 
 async def test_request_that_still_waits_in_the_log_is_counted(badges: Installation, demo: DemoTenant) -> None:
