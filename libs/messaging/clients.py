@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from messaging.settings import KafkaSettings
@@ -52,6 +53,17 @@ def create_reader(
         request_timeout_ms=5000,
         metadata_max_age_ms=30_000,
     )
+
+
+async def cluster_id_of(producer: AIOKafkaProducer) -> str:
+    """Return the id that the cluster gave itself when it was made.
+
+    Raises:
+        KafkaError: no answer.
+    """
+    client = producer.client
+    answer = await client.send(client.get_random_node(), MetadataRequest([]))
+    return str(answer.cluster_id)
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

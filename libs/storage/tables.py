@@ -177,6 +177,8 @@ relay_state = Table(
     Column("id", SmallInteger, nullable=False, server_default=text("1"), autoincrement=False),
     Column("emit_seq", BigInteger, nullable=False, server_default=text("0")),
     _now("updated_at"),
+    # The Kafka cluster whose log this database is the record of; null until the first worker has met it.
+    Column("cluster_id", Text),
     PrimaryKeyConstraint("id"),
     CheckConstraint("id = 1", name="one_row"),
 )

@@ -30,13 +30,14 @@ from domain.errors import StorageUnavailableError
 from domain.ports import Ledger
 from domain.times import utc_now
 from messaging.announcements import KafkaAnnouncements
-from messaging.clients import check_compiled, create_producer, stop_producer
+from messaging.clients import check_compiled, cluster_id_of, create_producer, stop_producer
 from messaging.event_log import EventLog
 from messaging.outcome_publisher import OutcomePublisher
 from messaging.settings import KafkaSettings
 from messaging.tolerant_records import read_tolerantly
 from messaging.topics import topics_of
 from storage.brake import released_seconds
+from storage.cluster import settled_cluster
 from storage.database import Database
 from storage.ledger import PostgresLedger
 from storage.outbox import open_outbox
@@ -50,6 +51,13 @@ METADATA_AGE_MS = 10_000
 """How soon a topic that was made late, or made anew, is found."""
 
 log = structlog.get_logger()
+
+
+class WrongClusterError(Exception):
+    """This Kafka is not the one whose log the database is the record of. See the runbook."""
+
+    def __init__(self, *, met: str, known: str) -> None:
+        super().__init__(f"this is the Kafka cluster {met}, the database belongs to {known}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +92,7 @@ def create_worker(
     async def needs() -> None:
         await _wait_for("postgres", lambda: check_schema(database))
         await _wait_for("kafka", producer.start)
+        await _wait_for("the Kafka of this database", lambda: _check_cluster(database, producer))
         needed.set()
 
     broker = _create_broker(settings, needs, leave)
@@ -204,12 +213,21 @@ def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker,
     return {"postgres": postgres, "kafka": kafka, "consumer": consumer, "relay": watermark}
 
 
+async def _check_cluster(database: Database, producer: AIOKafkaProducer) -> None:
+    """The first cluster that a database meets is its own: requests of another one are not for it."""
+    met = await cluster_id_of(producer)
+    async with database.transaction() as connection:
+        known = await settled_cluster(connection, met)
+    if known != met:
+        raise WrongClusterError(met=met, known=known)
+
+
 async def _wait_for(what: str, attempt: Callable[[], Awaitable[None]]) -> None:
     """Try until it works: a worker may well be started before what it needs."""
     while True:
         try:
             await attempt()
-        except (StorageUnavailableError, KafkaError) as error:
+        except (StorageUnavailableError, KafkaError, WrongClusterError) as error:
             log.warning("worker.waits", needs=what, error=str(error))
             await asyncio.sleep(START_RETRY_SECONDS)
         else:

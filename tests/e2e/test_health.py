@@ -163,6 +163,21 @@ async def test_worker_waits_for_the_schema(
     await worker.ready()
 
 
+async def test_worker_does_not_consume_from_another_cluster_than_its_database_knows(
+    badges: Installation, http: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await badges.worker().ready()
+    own = await connection.fetchval("SELECT cluster_id FROM relay_state")
+    assert own
+    await connection.execute("UPDATE relay_state SET cluster_id = 'of production'")
+    stranger = await alive(badges.worker(), http)
+    await asyncio.sleep(2)
+    assert (await http.get(f"{stranger.url}/readyz")).json()["checks"]["consumer"] == "failing"
+    assert f"this is the Kafka cluster {own}, the database belongs to of production" in stranger.tail()
+    await connection.execute("UPDATE relay_state SET cluster_id = NULL")
+    await stranger.ready()
+
+
 async def test_metrics_are_counted_by_route_and_hold_no_ids(client: httpx.AsyncClient, shared: Shared) -> None:
     assert (await client.get("/participants/secret-id/badges")).status_code == 200
     await client.post("/badges/award", json=AWARD)

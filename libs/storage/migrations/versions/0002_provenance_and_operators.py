@@ -1,4 +1,4 @@
-"""Where each award's request stands in the log; what operators ask for and decide.
+"""Where each award's request stands in the log; which Kafka it is; what operators ask for and decide.
 
 Revision: 0002. Adds only: the code of 0001 goes on beside it.
 """
@@ -20,6 +20,9 @@ STATEMENTS = (
     """
     CREATE INDEX ix_rejected_requests_tenant_id_participant_id_badge_code
         ON rejected_requests (tenant_id, participant_id, badge_code)
+    """,
+    """
+    ALTER TABLE relay_state ADD COLUMN cluster_id TEXT
     """,
     """
     CREATE TABLE brake_control (
@@ -44,6 +47,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take them back."""
     op.execute("DROP TABLE brake_control")
+    op.execute("ALTER TABLE relay_state DROP COLUMN cluster_id")
     op.execute("DROP INDEX ix_rejected_requests_tenant_id_participant_id_badge_code")
     op.execute("ALTER TABLE rejected_requests DROP COLUMN redriven_at")
     op.execute('ALTER TABLE awards DROP COLUMN topic, DROP COLUMN partition, DROP COLUMN "offset"')
