@@ -1,0 +1,66 @@
+"""The worker's group loses its offsets: everything is read again, and nothing happens twice."""
+
+import asyncio
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+
+from builders import award_request, publish
+from devstack.seed import DemoTenant
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
+from observers import header, read_topic
+from processes import Installation
+
+GOOD = 40
+BAD = 10
+
+
+async def forget_offsets(kafka: KafkaSettings) -> None:
+    """Delete the worker's group, which nobody is in."""
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        await admin.delete_consumer_groups([topics_of(kafka).worker_group])
+    finally:
+        await admin.close()
+
+
+async def committed(kafka: KafkaSettings) -> int:
+    """The sum of the offsets that the group has committed."""
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(topics_of(kafka).worker_group)
+    finally:
+        await admin.close()
+    return sum(max(held.offset, 0) for held in offsets.values())
+
+
+async def all_read(kafka: KafkaSettings) -> None:
+    """Return once every request is read, and its offset committed."""
+    async with asyncio.timeout(30):
+        while await committed(kafka) < GOOD + BAD:
+            await asyncio.sleep(0.1)
+
+
+async def test_requests_that_are_read_again_change_nothing(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    topics = topics_of(badges.kafka)
+    good = [award_request(tenant_id=demo.id, participant_id=f"user_{number}") for number in range(GOOD)]
+    bad = [award_request(tenant_id=demo.id, badge_code=f"unknown_{number}") for number in range(BAD)]
+    worker = await badges.worker().ready()
+    await publish(badges.kafka, *good, *bad)
+    await all_read(badges.kafka)
+    worker.stop()
+    await forget_offsets(badges.kafka)
+    assert await committed(badges.kafka) == 0
+    before = await connection.fetch("SELECT * FROM awards ORDER BY participant_id")
+    await badges.worker().ready()
+    await all_read(badges.kafka)
+    events = await read_topic(badges.kafka, topics.badge_awarded, at_least=GOOD, settle=1)
+    letters = await read_topic(badges.kafka, topics.award_requests_dlq, at_least=BAD, settle=1)
+    assert len({header(event, "ce_id") for event in events}) == len(events) == GOOD
+    assert len({header(letter, "dlq_detail") for letter in letters}) == len(letters) == BAD
+    assert await connection.fetch("SELECT * FROM awards ORDER BY participant_id") == before
