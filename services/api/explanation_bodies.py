@@ -1,21 +1,17 @@
-"""An explanation as JSON: what the gateway answers, and what `badgectl explain --json` prints."""
+"""An explanation as it goes out over HTTP; `domain.explanation_facts` makes the values."""
 
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.bodies import Instant
 from domain.awards import RejectionReason
-from domain.explanation_notes import notes_on
+from domain.explanation_facts import explanation_facts
 from domain.explanations import EventState, Explanation, ExplanationStatus, Way
 from domain.tenants import Environment
 
 
-class _OfDomain(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class ExplainedTenant(_OfDomain):
+class ExplainedTenant(BaseModel):
     """The environment that the pair belongs to."""
 
     slug: str
@@ -23,7 +19,7 @@ class ExplainedTenant(_OfDomain):
     is_enabled: bool = Field(description="A disabled tenant's requests are refused.")
 
 
-class ExplainedBadge(_OfDomain):
+class ExplainedBadge(BaseModel):
     """The definition as it stands."""
 
     id: UUID
@@ -34,7 +30,7 @@ class ExplainedBadge(_OfDomain):
     updated_at: Instant
 
 
-class RecordPlace(_OfDomain):
+class RecordPlace(BaseModel):
     """Where a request stands in the log."""
 
     topic: str
@@ -42,7 +38,7 @@ class RecordPlace(_OfDomain):
     offset: int
 
 
-class ExplainedAward(_OfDomain):
+class ExplainedAward(BaseModel):
     """The award, the request that earned it, and its event."""
 
     earned_at: Instant = Field(description="When the badge was earned.")
@@ -57,7 +53,7 @@ class ExplainedAward(_OfDomain):
     event: EventState = Field(description="Whether the event has left the outbox.")
 
 
-class ExplainedRejection(_OfDomain):
+class ExplainedRejection(BaseModel):
     """A request for the pair that was dead-lettered."""
 
     reason: RejectionReason
@@ -70,7 +66,7 @@ class ExplainedRejection(_OfDomain):
     )
 
 
-class RequestsWaiting(_OfDomain):
+class RequestsWaiting(BaseModel):
     """How many requests of all participants no worker has done yet, at most."""
 
     total: int = Field(ge=0)
@@ -78,7 +74,7 @@ class RequestsWaiting(_OfDomain):
     in_partition: int = Field(description="How many of them wait there.", ge=0)
 
 
-class ExplanationResponse(_OfDomain):
+class ExplanationResponse(BaseModel):
     """All that is known of a participant and a badge code."""
 
     status: ExplanationStatus
@@ -99,5 +95,4 @@ class ExplanationResponse(_OfDomain):
 
 def explanation_response(explanation: Explanation) -> ExplanationResponse:
     """The answer that tells an explanation."""
-    facts = {name: getattr(explanation, name) for name in ExplanationResponse.model_fields if name != "notes"}
-    return ExplanationResponse.model_validate(facts | {"notes": notes_on(explanation)})
+    return ExplanationResponse.model_validate(explanation_facts(explanation))

@@ -7,12 +7,12 @@ from uuid import UUID
 import typer
 from aiokafka.errors import KafkaError
 
-from api.explanation_bodies import explanation_response
 from badgectl import addresses
 from badgectl.explanation_text import explanation_table
 from badgectl.failures import CommandError, failures_told
 from badgectl.terminal_text import json_line, result_console
 from domain.errors import InvalidValueError
+from domain.explanation_facts import explanation_facts
 from domain.explanations import Explanation, RequestsWaiting, explain
 from domain.limits import BADGE_CODE_LENGTH, PARTICIPANT_ID_LENGTH, check_text
 from domain.tenants import Environment
@@ -46,7 +46,7 @@ def explain_badge(
             raise CommandError(str(error)) from error
         found = asyncio.run(_explain(participant_id, badge_code, tenant, environment))
         if as_json:
-            typer.echo(json_line(explanation_response(found).model_dump(mode="json")))
+            typer.echo(json_line(explanation_facts(found)))
         else:
             result_console().print(explanation_table(found))
 

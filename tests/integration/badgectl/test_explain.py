@@ -10,11 +10,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx
 
-from api.explanation_bodies import ExplanationResponse
 from builders import award_request, publish
 from devstack.seed import DemoTenant
-from domain.explanations import Explanation
 from domain.tenants import Environment
 from messaging.award_requested import request_key
 from messaging.outbox_payload import hash_of_key
@@ -199,6 +198,18 @@ async def test_award_of_before_places_were_kept_is_explained(
     assert any("older than the record of places" in note for note in answer["notes"])
 
 
-def test_json_holds_every_fact() -> None:
-    told_of = set(ExplanationResponse.model_fields) - {"status", "notes"}
-    assert told_of == set(Explanation.__dataclass_fields__)
+async def test_json_is_what_the_gateway_answers(worker: Installation, demo: DemoTenant) -> None:
+    gateway = await worker.gateway().ready()
+    await publish(worker.kafka, award_request(tenant_id=demo.id, badge_code="none"))
+    path = "/api/v1/gamify/admin/participants/user_123/badges/{}/explain"
+    async with httpx.AsyncClient(base_url=gateway.url, headers={"X-API-Key": demo.live_admin_key}) as client:
+        awarded = {"participant_id": "user_123", "badge_code": "power_user"}
+        assert (await client.post("/api/v1/gamify/badges/award", json=awarded, timeout=15)).status_code == 200
+        async with asyncio.timeout(30):
+            while (await client.get(path.format("none"))).json()["status"] != "rejected":
+                await asyncio.sleep(0.05)
+            while (await client.get(path.format("power_user"))).json()["award"]["event"] != "emitted":
+                await asyncio.sleep(0.05)
+        for code in ("power_user", "none", "first_steps"):
+            answered = (await client.get(path.format(code))).json()
+            assert told(worker, "user_123", code, "--tenant", demo.id) == answered
