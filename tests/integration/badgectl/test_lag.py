@@ -94,7 +94,7 @@ def column(sample: Mapping[str, Any], name: str) -> Sequence[Any]:
 async def drained(connection: asyncpg.Connection, awards: int) -> None:
     async with asyncio.timeout(30):
         query = "SELECT count(*) = $1 AND NOT EXISTS (SELECT FROM outbox) FROM awards"
-        while not await connection.fetchval(query, awards):  # noqa: ASYNC110 - the relay does not tell
+        while not await connection.fetchval(query, awards):
             await asyncio.sleep(0.05)
 
 
@@ -175,7 +175,7 @@ async def test_marker_behind_the_last_request_is_no_lag(worker: Installation) ->
     async with transaction(worker.kafka, "u1"):
         pass
     async with asyncio.timeout(30):
-        while column(sample := await sampled(worker), "committed")[0] != 1:  # noqa: ASYNC110 - as above
+        while column(sample := await sampled(worker), "committed")[0] != 1:
             await asyncio.sleep(0.2)
     assert (column(sample, "end")[0], column(sample, "lag")[0]) == (2, 0)
 
