@@ -145,7 +145,8 @@ def _print(findings: Findings) -> None:
         console.print(f"{findings.unreadable:,} unreadable: no event of ours, at {places}", highlight=False)
     if findings.repaired:
         console.print(f"{findings.repaired:,} put into the outbox, to be published", highlight=False)
-    console.print("all is well" if findings.is_well else "not all is well", highlight=False)
+    if not (findings.is_well and findings.repaired):
+        console.print("all is well" if findings.is_well else "not all is well", highlight=False)
 
 
 def _print_example(console: Console, example: Example) -> None:
