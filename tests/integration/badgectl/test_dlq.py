@@ -52,7 +52,7 @@ def asking(tenant: DemoTenant, code: str, **changes: Any) -> dict[str, Any]:
 async def rejections(connection: asyncpg.Connection, count: int) -> Sequence[asyncpg.Record]:
     """The rejected requests, once there are so many."""
     async with asyncio.timeout(20):
-        while await connection.fetchval("SELECT count(*) FROM rejected_requests") < count:  # noqa: ASYNC110 - Postgres tells nobody
+        while await connection.fetchval("SELECT count(*) FROM rejected_requests") < count:
             await asyncio.sleep(0.05)
     rows: Sequence[asyncpg.Record] = await connection.fetch("SELECT * FROM rejected_requests")
     return rows
@@ -240,7 +240,7 @@ async def test_interrupted_redrive_goes_on_where_it_stopped(
 
     redriving = await begin(badges, "dlq", "redrive", "--yes", "--rate", "10", "--json")
     async with asyncio.timeout(20):
-        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < 3:  # noqa: ASYNC110 - Postgres tells nobody
+        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < 3:
             await asyncio.sleep(0.02)
     redriving.send_signal(2)
     stopped = await ended(redriving)
