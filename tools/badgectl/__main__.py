@@ -21,7 +21,13 @@ from badgectl.verify_command import verify
 from badgectl.worker_commands import worker
 from telemetry.logs import configure_logs
 
-app = typer.Typer(name="badgectl", cls=CommandGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(
+    name="badgectl",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
+)
 app.command()(up)
 app.command()(down)
 app.command()(status)
