@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.client import ConnectionGroup, CoordinationType
-from aiokafka.errors import IllegalOperation, KafkaError, for_code
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.errors import IllegalOperation, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from messaging.clients import drop_producer
+from messaging.group_offsets import committed_offsets
 from messaging.outbox_payload import OutboxMessage
 from messaging.settings import KafkaSettings
 from messaging.topics import NONCE_PARTITION, REPLY_BYTES, WATERMARK_PARTITION, topics_of
@@ -85,15 +84,14 @@ class EventLog:
             async with asyncio.timeout(WATERMARK_SECONDS):
                 await self._commit([], {NONCE_PARTITION: nonce})
                 while True:
-                    offsets = await self._fetch_offsets()
+                    offsets = await self._offsets()
                     if offsets.get(NONCE_PARTITION) == nonce:
                         break
                     await asyncio.sleep(RETRY_SECONDS)
         except (KafkaError, IllegalOperation, TimeoutError) as error:
             raise EventLogLostError(f"the watermark could not be read: {error!r}") from error
         self._refuse_doubt()
-        watermark = offsets.get(WATERMARK_PARTITION, -1)
-        return None if watermark < 0 else watermark
+        return offsets.get(WATERMARK_PARTITION)
 
     async def publish(self, messages: Iterable[OutboxMessage], *, upto: int) -> None:
         """Publish `messages` and set the watermark to `upto`: all of it or nothing.
@@ -151,30 +149,9 @@ class EventLog:
         sent = await self._producer.send_batch(batch, target.topic, partition=target.partition)
         await sent
 
-    async def _fetch_offsets(self) -> Mapping[int, int]:
-        """The group's offsets on the marker; empty while its coordinator cannot tell.
-
-        Asked by hand: while a coordinator loads, its error stands at the top of the answer only,
-        where aiokafka's own calls do not look, and the offsets seem to be missing.
-        """
-        client = self._producer.client
-        try:
-            node = await client.coordinator_lookup(CoordinationType.GROUP, self._group)
-            request = OffsetFetchRequest(self._group, [(self._marker, [WATERMARK_PARTITION, NONCE_PARTITION])])
-            answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            return {}
-        if answer.error_code:
-            return _empty_if_retriable(answer.error_code)
-        offsets: dict[int, int] = {}
-        for _topic, partitions in answer.topics:
-            for partition, offset, _metadata, code in partitions:
-                if code:
-                    return _empty_if_retriable(code)
-                offsets[partition] = offset
-        return offsets
+    async def _offsets(self) -> Mapping[int, int]:
+        partitions = [WATERMARK_PARTITION, NONCE_PARTITION]
+        return await committed_offsets(self._producer.client, self._group, self._marker, partitions)
 
     def _watch_requests(self) -> None:
         """Note every request of this producer that ended without an answer.
@@ -201,10 +178,3 @@ class EventLog:
 def _append(batch: Any, message: OutboxMessage) -> bool:  # noqa: ANN401 - untyped in aiokafka
     appended = batch.append(timestamp=None, key=message.key, value=message.value, headers=list(message.headers))
     return appended is not None
-
-
-def _empty_if_retriable(code: int) -> Mapping[int, int]:
-    error = for_code(code)
-    if not error.retriable:
-        raise error(f"the watermark could not be read: {error.__name__}")
-    return {}

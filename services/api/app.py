@@ -45,7 +45,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = app.state.services = _wire(settings, metrics)
-        app.state.topics = topics_of(settings.kafka)
         tasks = [
             asyncio.create_task(_connect(services.producer)),
             asyncio.create_task(services.reader.run()),
@@ -91,6 +90,7 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
         command_seconds=COMMAND_SECONDS,
     )
     producer = create_producer(settings.kafka, linger_ms=1)
+    topics = topics_of(settings.kafka)
     reader = OutcomeReader(settings.kafka, instance_id=str(uuid4()))
     return Services(
         database=database,
@@ -104,8 +104,9 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
             refuses_when_unknown=settings.rate_limit_when_unknown == "refuse",
             metrics=metrics,
         ),
-        award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics_of(settings.kafka)),
+        award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics),
         metrics=metrics,
+        topics=topics,
         clock=utc_now,
     )
 

@@ -13,6 +13,7 @@ from api.metrics import ApiMetrics
 from api.rate_limit import AwardRateLimit
 from domain.times import Clock
 from messaging.outcome_reader import OutcomeReader
+from messaging.topics import Topics
 from storage.database import Database
 
 
@@ -28,6 +29,7 @@ class Services:
     rate_limit: AwardRateLimit
     award_calls: AwardCalls
     metrics: ApiMetrics
+    topics: Topics
     clock: Clock
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 
 from api.auth import Admin
 from api.explanation_bodies import ExplanationResponse, explanation_response
@@ -51,7 +51,6 @@ async def code_in_path(
     },
 )
 async def explain_badge(
-    request: Request,
     services: Wired,
     principal: Admin,
     participant_id: Annotated[str, Depends(participant_in_path)],
@@ -72,7 +71,7 @@ async def explain_badge(
     async def count() -> RequestsWaiting | None:
         return await count_waiting(
             services.producer.client,
-            request.app.state.topics,
+            services.topics,
             tenant_id=principal.tenant_id,
             participant_id=participant_id,
         )
