@@ -185,7 +185,9 @@ async def test_live_and_test_share_nothing(
 
 
 async def test_121st_call_in_a_minute_for_one_participant_is_429(client: httpx.AsyncClient) -> None:
-    answers = await asyncio.gather(*(client.post(AWARD, json=EXAMPLE) for _ in range(120)))
+    answers = []
+    for _ in range(8):
+        answers += await asyncio.gather(*(client.post(AWARD, json=EXAMPLE) for _ in range(15)))
     assert {answer.status_code for answer in answers} == {200}
     assert {int(answer.headers["X-RateLimit-Remaining"]) for answer in answers} == set(range(120))
     for answer in answers:

@@ -21,7 +21,7 @@ from storage.database import Database
 
 FILL = """
     INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, recorded_at, request_id, source)
-    SELECT b.tenant_id, 'user_' || n, b.id, now(), now() - n * interval '1 minute', 'r', '/tests'
+    SELECT b.tenant_id, 'user_' || n, b.id, now(), now() - n * interval '1 hour', 'r', '/tests'
     FROM badges AS b, generate_series(1, $1) AS n WHERE b.code = 'power_user'
 """
 
@@ -77,8 +77,8 @@ async def test_only_awards_that_are_asked_for_are_replayed(
         (("--badge", "night_owl"), 0),
         (("--participant", "user_7"), 2),
         (("--participant", "user_7", "--tenant", demo.id), 1),
-        (("--since", "630s"), 20),
-        (("--until", "10m", "--tenant", demo.id), 21),
+        (("--since", "37800s"), 20),
+        (("--until", "10h", "--tenant", demo.id), 21),
     ):
         counted = await badgectl(badges, "replay", "--dry-run", "--json", *options)
         assert counted.json["awards"] == expected, options
