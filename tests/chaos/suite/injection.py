@@ -18,6 +18,7 @@ from servers import KafkaProcess, PostgresProcess
 
 LEADER_SECONDS = 15
 DELAY_SECONDS = 0.1
+END_SECONDS = 60
 RETRY_SECONDS = 0.2
 
 Undo = Callable[[], Awaitable[None]]
@@ -157,7 +158,17 @@ def _signal(service: Service, verb: str) -> Undo:
     assert process is not None
     numbers = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "stop": signal.SIGSTOP}
     process.send_signal(numbers[verb])
-    return _calling(lambda: process.send_signal(signal.SIGCONT)) if verb == "stop" else _calling()
+    if verb == "stop":
+        return _calling(lambda: process.send_signal(signal.SIGCONT))
+
+    async def ended() -> None:
+        """It is over when the process has gone; one that never goes is found when all should be at rest."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                while process.poll() is None:
+                    await asyncio.sleep(0.02)
+
+    return ended
 
 
 def _calling(*acts: Callable[[], None]) -> Undo:

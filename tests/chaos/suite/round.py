@@ -93,7 +93,7 @@ class Round:
         self.happenings.begin()
         self.enter("load and faults")
         try:
-            async with _background(tail.run()), _background(self._count_events(tail)):
+            async with _background(tail.run()), _background(prober.run()), _background(self._count_events(tail)):
                 load = asyncio.create_task(_both(http, kafka, options.scale, ended))
                 await self._inject(Injector(place, units, self.happenings), prober)
                 ended.set()
@@ -122,7 +122,7 @@ class Round:
         self.under_way.remove(fault)
         recovery = Recovery(fault=fault, is_alone=not self.under_way and not self.recovering)
         self.recovering.append(recovery)
-        await prober.measure(recovery, lambda: self.happenings.now)
+        await prober.measure(recovery)
         self.recovering.remove(recovery)
         self.recoveries.append(recovery)
         alone = "" if recovery.is_alone else ", among others"
