@@ -30,6 +30,11 @@ def test_all_faults_are_over_in_time_and_few_go_on_at_once(seed: int) -> None:
     assert max(under_way) <= MOST_AT_ONCE
 
 
+def test_faults_that_come_alone_leave_time_to_recover() -> None:
+    faults = schedule(seed=1, seconds=400, is_alone=True)
+    assert all(first.ends_at + 9 < second.at for first, second in pairwise(faults))
+
+
 def test_only_the_kinds_asked_for_are_in_the_schedule() -> None:
     faults = schedule(seed=1, seconds=120, kinds=[Kind.KILL_WORKER, Kind.STOP_RELAY])
     assert {fault.kind for fault in faults} == {Kind.KILL_WORKER, Kind.STOP_RELAY}

@@ -36,6 +36,7 @@ def main() -> None:
         folder=folder,
         kinds=arguments.faults,
         scale=arguments.scale,
+        is_alone=arguments.alone,
     )
     round_ = Round(options)
     report = arguments.report or folder.with_suffix(".json")
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same schedule (7)")
     parser.add_argument("--faults", type=_kinds, default=tuple(Kind), help="kinds, comma-separated, or all")
     parser.add_argument("--scale", type=float, default=1.0, help="times 60 calls and 90 records a second (1)")
+    parser.add_argument("--alone", action="store_true", help="one fault at a time, with time to recover")
     parser.add_argument("--report", type=Path, default=None, help="where the JSON report goes (.badges/chaos)")
     return parser
 

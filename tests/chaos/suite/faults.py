@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -77,6 +77,9 @@ class _Shape:
     longest: float = 0.0
 
 
+_Begin = Callable[[random.Random, Sequence[Fault], set[str]], float]
+"""When the next fault begins: after those so far, which are never none; given too what server it takes away."""
+
 _GATEWAYS = [f"gateway-{number}" for number in range(GATEWAYS)]
 _WORKERS = [f"worker-{number}" for number in range(WORKERS)]
 _LINKS = [*_WORKERS, "relay", "all workers"]
@@ -107,10 +110,17 @@ _SHAPES = {
 }
 
 
-def schedule(*, seed: int, seconds: float, kinds: Iterable[Kind] = tuple(Kind)) -> Sequence[Fault]:
+ALONE_GAP = 10.0
+"""Between faults that are to be recovered from one by one."""
+
+
+def schedule(
+    *, seed: int, seconds: float, kinds: Iterable[Kind] = tuple(Kind), is_alone: bool = False
+) -> Sequence[Fault]:
     """Deal the kinds like cards, each as often as it weighs; the same arguments give the same faults.
 
-    They come alone or in volleys, at most two at once; all end within `seconds`.
+    They come alone or in volleys, at most two at once, or with `is_alone` one by one, with time to recover; all end
+    within `seconds`.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     chosen = sorted(set(kinds))
@@ -120,8 +130,9 @@ def schedule(*, seed: int, seconds: float, kinds: Iterable[Kind] = tuple(Kind)) 
     while passed_over < len(chosen):
         deck = deck or _shuffled(chance, chosen)
         follows = left > 0
-        left = left - 1 if follows else chance.choice(SIZES) - 1
-        fault = _deal(chance, deck.pop(), faults, seconds, follows=follows)
+        left = left - 1 if follows else chance.choice((1,) if is_alone else SIZES) - 1
+        begin = _amid if follows else _alone if is_alone else _after_all
+        fault = _deal(chance, deck.pop(), faults, seconds, begin)
         if fault.ends_at <= seconds:
             faults.append(fault)
         else:
@@ -129,9 +140,9 @@ def schedule(*, seed: int, seconds: float, kinds: Iterable[Kind] = tuple(Kind)) 
     return faults
 
 
-def _deal(chance: random.Random, kind: Kind, faults: Sequence[Fault], seconds: float, *, follows: bool) -> Fault:
+def _deal(chance: random.Random, kind: Kind, faults: Sequence[Fault], seconds: float, begin: _Begin) -> Fault:
     shape = _SHAPES[kind]
-    at = _amid(chance, faults, _server_of(kind)) if follows and faults else _after_all(chance, faults)
+    at = begin(chance, faults, _server_of(kind)) if faults else FIRST_AT
     held = _held(chance, shape, seconds)
     target = chance.choice(shape.targets)
     return Fault(number=len(faults) + 1, at=round(at, 2), kind=kind, target=target, seconds=round(held, 2))
@@ -146,10 +157,13 @@ def _shuffled(chance: random.Random, kinds: Sequence[Kind]) -> list[Kind]:
     return [*rest, *first]
 
 
-def _after_all(chance: random.Random, faults: Sequence[Fault]) -> float:
+def _after_all(chance: random.Random, faults: Sequence[Fault], _server: set[str]) -> float:
     """Some seconds after all before have ended."""
-    gap = chance.uniform(SHORTEST_GAP, LONGEST_GAP)
-    return max(fault.ends_at for fault in faults) + gap if faults else FIRST_AT
+    return max(fault.ends_at for fault in faults) + chance.uniform(SHORTEST_GAP, LONGEST_GAP)
+
+
+def _alone(_chance: random.Random, faults: Sequence[Fault], _server: set[str]) -> float:
+    return max(fault.ends_at for fault in faults) + ALONE_GAP
 
 
 def _amid(chance: random.Random, faults: Sequence[Fault], server: set[str]) -> float:

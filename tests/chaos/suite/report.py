@@ -48,6 +48,7 @@ def write_report(path: Path, round_: Round, *, began: datetime) -> None:
         "seed": options.seed,
         "seconds": options.seconds,
         "scale": options.scale,
+        "is_alone": options.is_alone,
         "faults": options.kinds,
         "versions": versions(),
         "load": round_.ledger.counts,

@@ -30,13 +30,14 @@ RECORDS_A_SECOND = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a round is to be; `scale` multiplies the load."""
+    """What a round is to be; `scale` multiplies the load, `is_alone` lets one fault come at a time."""
 
     seconds: float
     seed: int
     folder: Path
     kinds: Sequence[Kind] = tuple(Kind)
     scale: float = 1.0
+    is_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -69,7 +70,9 @@ class Round:
     async def run(self) -> None:
         """Run it. What was broken is in `invariants`; an exception is a defect of the suite, or of the machine."""
         options = self.options
-        self.faults = schedule(seed=options.seed, seconds=options.seconds, kinds=options.kinds)
+        self.faults = schedule(
+            seed=options.seed, seconds=options.seconds, kinds=options.kinds, is_alone=options.is_alone
+        )
         async with open_place(options.folder) as place:
             units = units_of(place)
             async with _background(supervise(units.values(), self.happenings)):
