@@ -23,6 +23,8 @@ FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
 # two runs at once hardly begin at the same place.
 _RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _ports = iter(range(20_000 + _RUNNER * 2_000 + os.getppid() % 19 * 100, 32_000))
+# What a service was given is free until it listens: two that start together must not be given the same.
+_chosen: set[int] = set()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class Installation:
         return self._start("faulty", [sys.executable, str(FAULTY_WORKER), fault], "BADGES_WORKER", {})
 
     def _start(self, name: str, command: Sequence[str], prefix: str, settings: Mapping[str, str]) -> Service:
-        port = next_free(next(_ports), set())
+        port = next_free(next(_ports), _chosen)
         environment = {
             **os.environ,
             "BADGES_DATABASE_URL": self.database_url,
