@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NoReturn
 
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faststream import AckPolicy
@@ -82,7 +82,7 @@ class Intake:
             if is_done:
                 await self._commit(consumer.commit, records)
             else:
-                self._holding.hold(consumer, records)
+                self._hold(consumer, records)
 
     async def _take(self, records: Records) -> bool:
         """Decide the batch, unless the brake holds it; any failure that is not understood ends the process.
@@ -101,6 +101,14 @@ class Intake:
         self._metrics.count(decisions)
         self._outcomes.publish(answers(decisions))
         return True
+
+    def _hold(self, consumer: AIOKafkaConsumer, records: Records) -> None:
+        """A batch that could not be given back would pass for done with the next commit: then the process ends."""
+        try:
+            self._holding.hold(consumer, records)
+        except Exception:
+            log.exception("batch.not_given_back", records=len(records))
+            self._leave()
 
     async def _decide(self, records: Records) -> Sequence[Decision]:
         now = self._clock()

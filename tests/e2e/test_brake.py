@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
 
 from builders import award_request, publish
 from devstack.seed import DemoTenant
@@ -114,6 +116,26 @@ async def test_operators_can_have_everything_decided_all_the_same(
     assert not await brake_is_on(braked)
 
 
+async def test_brake_is_off_before_kafka_deletes_good_requests_unread(
+    braked: Service, kafka: KafkaSettings, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    await publish(kafka, *[award_request(tenant_id=demo.id, participant_id=f"g_{n}") for n in range(5)], partition=0)
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    cut = TopicPartition(f"{kafka.prefix}award_requests", 0)
+    await admin.delete_records(
+        {cut: RecordsToDelete(before_offset=await rejected(connection) - 1)}
+    )  # as retention does
+    await admin.close()
+
+    async def all_decided() -> bool:
+        return await awarded(connection) == 5
+
+    await until(all_decided)
+    assert await rejected(connection) == 600
+    assert "brake.overrun" in braked.tail()
+
+
 async def test_held_requests_are_not_lost_when_the_worker_ends_or_another_joins(
     braked: Service,
     badges: Installation,
@@ -123,7 +145,12 @@ async def test_held_requests_are_not_lost_when_the_worker_ends_or_another_joins(
     connection: asyncpg.Connection,
 ) -> None:
     dead = await rejected(connection)
-    await badges.worker(**SETTINGS).ready()
+    other = badges.worker(**SETTINGS)
+
+    async def consumes() -> bool:  # it need not be ready: what it is given may put its brake on at once
+        return "worker.consumes" in other.tail()
+
+    await until(consumes)
     await publish(kafka, *[award_request(tenant_id=demo.id, participant_id=f"good_{n}") for n in range(50)])
     braked.send(signal.SIGTERM)
     braked.wait()
@@ -134,5 +161,6 @@ async def test_held_requests_are_not_lost_when_the_worker_ends_or_another_joins(
     async def all_decided() -> bool:
         return await awarded(connection) + await rejected(connection) == 650
 
-    await until(all_decided, seconds=60)
+    await until(all_decided, seconds=90)
     assert await rejected(connection) <= dead + MOST_DEAD
+    assert await awarded(connection) >= 50
