@@ -105,12 +105,28 @@ class ReplyAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegibleRequest:
+    """What could be read of a request that is not valid: each field alone is as it should be."""
+
+    tenant_id: UUID | None = None
+    participant_id: str | None = None
+    badge_code: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedRequest:
-    """One record of the batch: the request it holds, or why it holds none."""
+    """One record of the batch: the request it holds, or why it holds none, and what could be read all the same."""
 
     record: RawRecord
     content: AwardRequest | RequestRejectedError
     reply_to: ReplyAddress | None
+    legible: LegibleRequest = LegibleRequest()
+
+    @property
+    def subject(self) -> AwardRequest | LegibleRequest:
+        """Whom and what the request is about, as far as is known."""
+        return self.content if isinstance(self.content, AwardRequest) else self.legible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,14 @@
 Written by gateways, the importer and upstream services; read by the worker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from domain.awards import (
     AwardRequest,
+    LegibleRequest,
     RawRecord,
     ReceivedRequest,
     RejectionReason,
@@ -36,6 +38,8 @@ REQUEST_ID_HEADER = "request_id"
 _KNOWN_TYPES = frozenset({EVENT_TYPE})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HIGHEST_PARTITION = 2**31 - 1
+
+T = TypeVar("T")
 
 
 def request_key(tenant_id: UUID, participant_id: str) -> bytes:
@@ -75,35 +79,68 @@ def decode_request(record: RawRecord, *, now: datetime) -> ReceivedRequest:
     """Read one record. Never fails: what cannot be read carries the reason as its content."""
     headers = text_headers(record.headers)
     reply_to = _reply_address(headers.get(REPLY_PARTITION_HEADER), headers.get(REQUEST_ID_HEADER))
-    content: AwardRequest | RequestRejectedError
+    request_id = reply_to.request_id if reply_to else None
+    event: ReceivedEvent | None = None
     try:
-        content = _read_request(record, reply_to.request_id if reply_to else None, now)
-    except RequestRejectedError as rejection:
-        content = rejection
+        event = _read_event(record)
+        content = _read_request(event, record, request_id, now)
+    except RequestRejectedError as error:
+        rejection = error
     except InvalidValueError as error:
-        content = RequestRejectedError(RejectionReason.SCHEMA_VIOLATION, str(error))
-    return ReceivedRequest(record=record, content=content, reply_to=reply_to)
+        rejection = RequestRejectedError(RejectionReason.SCHEMA_VIOLATION, str(error))
+    else:
+        return ReceivedRequest(record=record, content=content, reply_to=reply_to)
+    return ReceivedRequest(record=record, content=rejection, reply_to=reply_to, legible=_legible(event, request_id))
 
 
-def _read_request(record: RawRecord, request_id: str | None, now: datetime) -> AwardRequest:
+def _read_event(record: RawRecord) -> ReceivedEvent:
     if record.value is not None and len(record.value) > REQUEST_BYTES:
         raise RequestRejectedError(
             RejectionReason.TOO_LARGE,
             f"the value has {len(record.value)} bytes, at most {REQUEST_BYTES} are allowed",
         )
-    event = read_event(record, known_types=_KNOWN_TYPES)
+    return read_event(record, known_types=_KNOWN_TYPES)
+
+
+def _read_request(event: ReceivedEvent, record: RawRecord, request_id: str | None, now: datetime) -> AwardRequest:
     data = event.data
     if not isinstance(data, dict):
         raise InvalidValueError("data", f"must be an object, not {json_type(data)}")
     return AwardRequest(
         tenant_id=_tenant_id(data.get("tenant_id")),
-        participant_id=check_text("participant_id", data.get("participant_id"), longest=PARTICIPANT_ID_LENGTH),
-        badge_code=check_text("badge_code", data.get("badge_code"), longest=BADGE_CODE_LENGTH),
+        participant_id=_participant_id(data.get("participant_id")),
+        badge_code=_badge_code(data.get("badge_code")),
         metadata=check_metadata(data.get("metadata")),
         earned_at=_earned_at(data.get("earned_at"), event, record, now),
         request_id=request_id or _optional_text(event.id) or _position_id(record),
         source=_optional_text(event.source) or "",
     )
+
+
+def _legible(event: ReceivedEvent | None, request_id: str | None) -> LegibleRequest:
+    """Whatever of a rejected request is as it should be, so that operators find it by that."""
+    data = event.data if event is not None and isinstance(event.data, dict) else {}
+    return LegibleRequest(
+        tenant_id=_if_valid(lambda: _tenant_id(data.get("tenant_id"))),
+        participant_id=_if_valid(lambda: _participant_id(data.get("participant_id"))),
+        badge_code=_if_valid(lambda: _badge_code(data.get("badge_code"))),
+        request_id=request_id or (_optional_text(event.id) if event is not None else None),
+    )
+
+
+def _if_valid(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except InvalidValueError:
+        return None
+
+
+def _participant_id(value: object) -> str:
+    return check_text("participant_id", value, longest=PARTICIPANT_ID_LENGTH)
+
+
+def _badge_code(value: object) -> str:
+    return check_text("badge_code", value, longest=BADGE_CODE_LENGTH)
 
 
 def _tenant_id(value: object) -> UUID:

@@ -9,7 +9,6 @@ from sqlalchemy import Row
 from domain.awards import (
     Award,
     AwardKey,
-    AwardRequest,
     LogPosition,
     ReceivedRequest,
     Rejected,
@@ -112,7 +111,7 @@ class PostgresTransaction:
 
     async def insert_rejections(self, rejections: Sequence[tuple[ReceivedRequest, Rejected]]) -> set[LogPosition]:
         """Insert what is not there yet."""
-        requests = [_request_or_none(received) for received, _ in rejections]
+        subjects = [received.subject for received, _ in rejections]
         columns = _position_columns([received.record.position for received, _ in rejections])
         result = await self._connection.execute(
             statements.INSERT_REJECTIONS,
@@ -120,13 +119,10 @@ class PostgresTransaction:
                 **columns,
                 "reasons": [rejected.reason.value for _, rejected in rejections],
                 "details": [_storable(rejected.detail) for _, rejected in rejections],
-                "tenant_ids": [request and request.tenant_id for request in requests],
-                "participant_ids": [request and request.participant_id for request in requests],
-                "badge_codes": [request and request.badge_code for request in requests],
-                "request_ids": [
-                    request.request_id if request else _reply_id(received)
-                    for request, (received, _) in zip(requests, rejections, strict=True)
-                ],
+                "tenant_ids": [subject.tenant_id for subject in subjects],
+                "participant_ids": [subject.participant_id for subject in subjects],
+                "badge_codes": [subject.badge_code for subject in subjects],
+                "request_ids": [subject.request_id for subject in subjects],
             },
         )
         return {_position(row) for row in result}
@@ -176,14 +172,6 @@ def _badge(row: Row[tuple[object, ...]]) -> Badge:
 
 def _json_or_none(metadata: dict[str, object] | None) -> str | None:
     return None if metadata is None else compact_json(metadata)
-
-
-def _request_or_none(received: ReceivedRequest) -> AwardRequest | None:
-    return received.content if isinstance(received.content, AwardRequest) else None
-
-
-def _reply_id(received: ReceivedRequest) -> str | None:
-    return received.reply_to.request_id if received.reply_to else None
 
 
 def _storable(detail: str) -> str:

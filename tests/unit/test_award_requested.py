@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOON, TENANT, award_request, raw_record
-from domain.awards import AwardRequest, RejectionReason, ReplyAddress, RequestRejectedError
+from domain.awards import AwardRequest, LegibleRequest, RejectionReason, ReplyAddress, RequestRejectedError
 from domain.errors import InvalidValueError
 from domain.limits import check_metadata
 from messaging.award_requested import EVENT_TYPE, decode_request, encode_request, request_key
@@ -288,3 +288,25 @@ def test_refused_record_keeps_its_reply_address() -> None:
     headers = [*BINARY, ("reply_partition", b"2147483647"), ("request_id", b"r1")]
     received = decode_request(raw_record(b"{", headers=headers), now=NOW)
     assert received.reply_to == ReplyAddress(partition=2**31 - 1, request_id="r1")
+
+
+def test_what_can_be_read_of_a_rejected_request_is_kept() -> None:
+    data = {"tenant_id": str(TENANT), "participant_id": "user_123", "badge_code": "power_user"}
+    named = [header for header in BINARY if header[0] != "ce_id"]
+
+    def legible(**changes: object) -> LegibleRequest:
+        value = json.dumps(data | changes).encode()
+        received = decode_request(raw_record(value, headers=[*named, ("ce_id", b"login-7")]), now=NOON)
+        assert isinstance(received.content, RequestRejectedError)
+        assert received.subject is received.legible
+        return received.legible
+
+    whole = LegibleRequest(tenant_id=TENANT, participant_id="user_123", badge_code="power_user", request_id="login-7")
+    assert legible(earned_at="yesterday") == whole
+    assert legible(earned_at="2199-01-01T00:00:00Z") == whole
+    assert legible(metadata=5) == whole
+    assert legible(participant_id="") == replace(whole, participant_id=None)
+    assert legible(badge_code="x" * 51) == replace(whole, badge_code=None)
+    assert legible(tenant_id="mine", participant_id="\0") == replace(whole, tenant_id=None, participant_id=None)
+    cut = decode_request(raw_record(b'{"tenant_id"', headers=BINARY), now=NOON)
+    assert cut.legible == LegibleRequest()
