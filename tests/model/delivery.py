@@ -3,6 +3,10 @@
 It follows `docs/reliability.md`; `Rules` turns off one rule at a time. Every process does one step at a
 time, in any order, and may be arbitrarily late: that is what a stopped process is, which goes on when
 another has taken over. Faults are counted: without a bound nothing would ever end.
+
+Left out: a second worker and rebalances (each statement of a batch is one step here, and absorbs a repetition),
+rejected requests and dead letters (they go the same way as awards), the brake, repairs by operators, a database
+restored from a backup, and the end of a transaction by its timeout. Tests on the real servers have those.
 """
 
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ class Rules:
     discards_producer_in_doubt: bool = True
     awaits_every_send: bool = True
     retries_missing_watermark: bool = True
+    demands_nonce: bool = True
     compares_with_mirror: bool = True
     deletes_after_transaction: bool = True
 

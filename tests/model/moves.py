@@ -118,6 +118,9 @@ def _read_watermark(state: State, number: int, rules: Rules) -> Steps:
     following = "compare" if rules.fences_before_watermark else "fence"
     held = MISSING if state.kafka.watermark is None else state.kafka.watermark
     yield "reads the watermark", _set(state, number, relay._replace(step=following, watermark=held))
+    if state.faults_left and not rules.demands_nonce and held != MISSING:
+        stale = relay._replace(step=following, watermark=state.mirror)
+        yield "reads an older watermark", _set(_with_fault(state), number, stale)
     if state.faults_left and not rules.retries_missing_watermark:
         missing = relay._replace(step=following, watermark=MISSING)
         yield "reads no watermark", _set(_with_fault(state), number, missing)
@@ -171,7 +174,7 @@ def _settle(state: State, number: int) -> State:
     """Delete what is out, and move the mirror."""
     relay = state.relays[number]
     left = tuple(row for row in state.outbox if row.emit_seq is None or row.emit_seq > relay.watermark)
-    settled = state._replace(outbox=left, mirror=max(relay.watermark, state.mirror))
+    settled = state._replace(outbox=left, mirror=relay.watermark)
     return _set(settled, number, relay._replace(step="send" if relay.rows else "claim"))
 
 

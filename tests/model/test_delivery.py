@@ -1,4 +1,4 @@
-"""The delivery protocol, every state of it: right with all its rules, wrong without any one of them."""
+"""The delivery protocol, every state of it: right with all its rules, wrong when one is left out."""
 
 from functools import partial
 
@@ -44,6 +44,7 @@ FORGETFUL = World(faults=2, kafka_may_forget=True)
         (Rules(fences_before_watermark=False), ONE_FAULT, "an event is there twice"),
         (Rules(discards_producer_in_doubt=False), ONE_FAULT, "an event is there twice"),
         (Rules(awaits_every_send=False), ONE_FAULT, "an event is lost"),
+        (Rules(demands_nonce=False), World(faults=2), "an event is there twice"),
         (Rules(compares_with_mirror=False), FORGETFUL, "an event is there twice"),
         (
             Rules(retries_missing_watermark=False, compares_with_mirror=False),
@@ -58,6 +59,7 @@ FORGETFUL = World(faults=2, kafka_may_forget=True)
         "the watermark is read before the fence",
         "a producer in doubt is used again",
         "a send is not awaited",
+        "an answer without the nonce is believed",
         "no mirror of the watermark",
         "a missing watermark is taken for zero",
     ],
