@@ -29,7 +29,7 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One CloudEvent in structured mode a line.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
 ) -> None:
-    """Show every committed event so far; with --follow the new ones as they come."""
+    """Show every committed event so far; with --follow only the new ones, as they come."""
     with failures_told():
         kafka = addresses.kafka_settings()
         topics = topics_of(kafka)
@@ -39,6 +39,8 @@ def events(
         else:
             topic, form = topics.badge_awarded, event_json if as_json else event_line
         start = from_beginning or not follow
+        if not start and sys.stderr.isatty():
+            typer.echo("Waiting for new events; --from-beginning shows the old ones too.", err=True)
         asyncio.run(_print(kafka, topic, form, from_beginning=start, follow=follow, limit=limit))
 
 

@@ -75,7 +75,9 @@ def list_keys_command(slug: Slug, *, environment: EnvironmentOrBoth = None, as_j
 
 
 @keys.command("revoke")
-def revoke_key_command(key_id: Annotated[UUID, typer.Argument(help="From `badgectl keys list`.")]) -> None:
+def revoke_key_command(
+    key_id: Annotated[UUID, typer.Argument(help="From `badgectl keys list`.")], *, as_json: _Json = False
+) -> None:
     """Have a key refused (401), on every gateway within 5 s, for ever."""
 
     async def revoke(connection: Connection) -> None:
@@ -83,7 +85,7 @@ def revoke_key_command(key_id: Annotated[UUID, typer.Argument(help="From `badgec
             raise CommandError(f"there is no key {key_id}")
 
     in_database(revoke)
-    typer.echo("Revoked.")
+    typer.echo(json_line({"id": str(key_id), "revoked": True}) if as_json else "Revoked.")
 
 
 def _expiry(text: str | None) -> datetime | None:

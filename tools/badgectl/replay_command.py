@@ -47,7 +47,7 @@ def replay_command(  # noqa: PLR0913 - one parameter an option
     with failures_told():
         place = None if after is None else place_of_token(after)
         wanted = _filter(tenant, badge, participant, since, until)
-        topic = to or topics_of(addresses.kafka_settings()).badge_awarded
+        topic = _target(to)
         found = asyncio.run(_count(wanted, place))
     if found and not (dry_run or yes):
         typer.confirm(f"Publish {found:,} events to {topic} again?", abort=True, err=True)
@@ -58,6 +58,13 @@ def replay_command(  # noqa: PLR0913 - one parameter an option
                 asyncio.run(_publish(wanted, topic, rate, so_far, found))
     finally:
         _report(so_far, found, topic, is_rehearsal=dry_run, as_json=as_json)
+
+
+def _target(to: str | None) -> str:
+    topics = topics_of(addresses.kafka_settings())
+    if to in {topics.award_requests, topics.award_requests_dlq, topics.award_outcomes, topics.relay_marker}:
+        raise CommandError(f"{to} is a topic of the service itself, where nobody expects events of awards")
+    return to or topics.badge_awarded
 
 
 def _filter(

@@ -93,6 +93,7 @@ async def test_what_cannot_be_replayed_is_said(badges: Installation, connection:
     await connection.execute(FILL, 1)
     for options, message in (
         (("--to", "nowhere"), "no topic 'nowhere'"),
+        (("--to", topics_of(badges.kafka).award_requests), "is a topic of the service itself"),
         (("--tenant", "nobody"), "no tenant 'nobody'"),
         (("--after", "here"), "--after takes"),
         (("--since", "2"), "--since must be"),
