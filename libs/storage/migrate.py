@@ -5,15 +5,22 @@ from alembic import command
 from storage.errors import storage_errors
 from storage.schema import alembic_config
 
+HEAD = "head"
 
-def upgrade(database_url: str) -> None:
-    """Apply every migration that is missing; does nothing when none is. Safe to run at once twice.
+
+def upgrade(database_url: str, *, revision: str = HEAD, turn_seconds: float | None = None) -> None:
+    """Apply every migration that is missing; does nothing when none is. Safe to run at once twice, and again.
+
+    `turn_seconds`: how long to wait for another run, if not a minute.
 
     Raises:
-        StorageUnavailableError: no connection, or a lock was not had within `lock_timeout`.
+        StorageUnavailableError: no connection, another run is at work, or a lock was not had within `lock_timeout`.
     """
+    config = alembic_config(database_url)
+    if turn_seconds is not None:
+        config.attributes["turn_seconds"] = turn_seconds
     with storage_errors():
-        command.upgrade(alembic_config(database_url), "head")
+        command.upgrade(config, revision)
 
 
 def check(database_url: str) -> None:

@@ -162,6 +162,8 @@ outbox = Table(
     PrimaryKeyConstraint("id"),
     CheckConstraint("message_count > 0", name="message_count"),
 )
+# For a batch by the time of its awards.
+Index(None, outbox.c.created_at)
 Index("ix_outbox_unclaimed", outbox.c.id, postgresql_where=outbox.c.emit_seq.is_(None))
 Index(
     "ix_outbox_claimed",

@@ -66,6 +66,70 @@ async def test_upgrades_at_once_and_one_later_do_it_once(empty_database_url: str
     await bare.close()
 
 
+async def test_upgrade_says_that_another_one_is_running(empty_database_url: str) -> None:
+    other = await asyncpg.connect(empty_database_url)
+    await other.execute("SELECT pg_advisory_lock($1)", int.from_bytes(b"migrate"))
+    with pytest.raises(StorageUnavailableError, match="another migration is running"):
+        await asyncio.to_thread(upgrade, empty_database_url, turn_seconds=0.3)
+    await other.close()
+    await asyncio.to_thread(upgrade, empty_database_url)
+
+
+AWAITED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+WORK = {
+    "awards": "SELECT FROM awards",
+    "rejected_requests": "INSERT INTO rejected_requests VALUES ('t', 0, $1, 0, 'not_utf8', '')",
+    "outbox": "INSERT INTO outbox (payload, message_count) VALUES ('', $1)",
+    "relay_state": "UPDATE relay_state SET emit_seq = $1",
+}
+
+
+async def is_awaited(slow: asyncpg.Connection, upgrading: asyncio.Task[None]) -> None:
+    """Return when the upgrade waits for the transaction."""
+    while not await slow.fetchval(AWAITED):
+        assert not upgrading.done()
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("held", "held_up"),
+    # Indexes are built beside everything; a change of a table is waited for at that table, and at no other.
+    [("rejected_requests", None), ("outbox", None), ("relay_state", "relay_state"), ("awards", "awards")],
+)
+async def test_workers_go_on_while_an_upgrade_waits_for_one_of_them(
+    empty_database_url: str, held: str, held_up: str | None
+) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, revision="0001")
+    slow, others = await asyncpg.connect(empty_database_url), await asyncpg.connect(empty_database_url)
+    async with slow.transaction():
+        await slow.execute(WORK[held].replace("$1", "1"))
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, empty_database_url))
+        await is_awaited(slow, upgrading)
+        await others.execute("SET lock_timeout = '300ms'")
+        for work in [work for table, work in WORK.items() if table != held_up]:
+            await others.execute(work.replace("$1", "2"))
+    await upgrading
+    await slow.close()
+    await others.close()
+    await asyncio.to_thread(check, empty_database_url)
+
+
+@pytest.mark.parametrize("held", ["rejected_requests", "awards"])
+async def test_upgrade_that_was_cut_short_is_run_again(empty_database_url: str, held: str) -> None:
+    await asyncio.to_thread(upgrade, empty_database_url, revision="0001")
+    slow = await asyncpg.connect(empty_database_url)
+    async with slow.transaction():
+        await slow.execute(WORK[held].replace("$1", "1"))
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, empty_database_url))
+        await is_awaited(slow, upgrading)
+        await slow.execute("SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted")
+        with pytest.raises(StorageUnavailableError):
+            await upgrading
+    await slow.close()
+    await asyncio.to_thread(upgrade, empty_database_url)
+    await asyncio.to_thread(check, empty_database_url)
+
+
 async def test_migrated_database_is_what_the_code_believes(database_url: str) -> None:
     await asyncio.to_thread(check, database_url)
 
