@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from messaging.group_offsets import open_client
 from messaging.settings import KafkaSettings
 from messaging.topics import REPLY_BYTES
 
@@ -41,13 +44,22 @@ def create_producer(kafka: KafkaSettings, *, linger_ms: int = 1, largest: int = 
 
 
 def create_reader(
-    kafka: KafkaSettings, *, fetch_max_wait_ms: int = 500, committed_only: bool = True
+    kafka: KafkaSettings,
+    *,
+    fetch_max_wait_ms: int = 500,
+    committed_only: bool = True,
+    if_deleted: Literal["latest", "none"] = "latest",
 ) -> AIOKafkaConsumer:
-    """Make a consumer without a group, which sees committed records only, unless told; assign it yourself."""
+    """Make a consumer without a group, which sees committed records only, unless told; assign it yourself.
+
+    Where the record it stands before was deleted, it goes on from the end (`latest`), or raises
+    `OffsetOutOfRangeError` (`none`): whoever counts what is there must not pass over anything in silence.
+    """
     return AIOKafkaConsumer(
         **kafka.connection(),
         group_id=None,
         enable_auto_commit=False,
+        auto_offset_reset=if_deleted,
         isolation_level="read_committed" if committed_only else "read_uncommitted",
         fetch_max_wait_ms=fetch_max_wait_ms,
         request_timeout_ms=5000,
@@ -61,9 +73,17 @@ async def cluster_id_of(producer: AIOKafkaProducer) -> str:
     Raises:
         KafkaError: no answer.
     """
-    client = producer.client
-    answer = await client.send(client.get_random_node(), MetadataRequest([]))
-    return str(answer.cluster_id)
+    return await _cluster_id(producer.client)
+
+
+async def cluster_id_at(kafka: KafkaSettings) -> str:
+    """Return the id of the cluster that these settings lead to.
+
+    Raises:
+        KafkaError: no answer.
+    """
+    async with open_client(kafka) as client:
+        return await _cluster_id(client)
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -84,3 +104,8 @@ async def drop_producer(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
             await producer.client.close()
+
+
+async def _cluster_id(client: AIOKafkaClient) -> str:
+    answer = await client.send(client.get_random_node(), MetadataRequest([]))
+    return str(answer.cluster_id)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from messaging.clients import create_reader
@@ -20,15 +20,15 @@ async def oldest_timestamps(kafka: KafkaSettings, lags: Sequence[PartitionLag]) 
     """Return, by partition, the timestamp (ms) of the first request that waits and can be read.
 
     A partition is left out where nothing of the kind waits: nothing at all, or only what ended transactions
-    leave behind. None stands where the record says no time, or could not be read within 5 s: a record that
-    nobody can read is just what makes requests wait.
+    leave behind. None stands where the record says no time, was deleted meanwhile, or could not be read within 5 s: a
+    record that nobody can read is just what makes requests wait.
     """
     topic = topics_of(kafka).award_requests
     unread = {TopicPartition(topic, lag.partition): lag for lag in lags if lag.following < lag.readable}
     found: dict[int, int | None] = {}
     if not unread:
         return found
-    consumer = create_reader(kafka)
+    consumer = create_reader(kafka, if_deleted="none")
     try:
         async with asyncio.timeout(READ_SECONDS):
             await consumer.start()
@@ -48,7 +48,13 @@ async def _read_first(
     for target, lag in unread.items():
         consumer.seek(target, lag.following)
     while unread:
-        fetched = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=len(unread))
+        try:
+            fetched = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=len(unread))
+        except OffsetOutOfRangeError as error:
+            for target in unread.keys() & error.args[0].keys():
+                found[target.partition] = None
+                del unread[target]
+            continue
         for target, records in fetched.items():
             timestamp = records[0].timestamp
             found[target.partition] = timestamp if timestamp >= 0 else None

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from messaging.clients import create_reader
@@ -19,6 +19,10 @@ STALL_SECONDS = 60.0
 
 class TopicHeldBackError(KafkaError):  # type: ignore[misc]  # untyped in aiokafka
     """What is there could not be read in time: a transaction is open on it, or a broker is away."""
+
+
+class TopicOvertakenError(KafkaError):  # type: ignore[misc]  # untyped in aiokafka
+    """What was still to be read is no longer there: it was deleted meanwhile, or the topic was made anew."""
 
 
 class TopicScan:
@@ -58,6 +62,7 @@ class TopicScan:
 
         Raises:
             TopicHeldBackError: no progress for too long.
+            TopicOvertakenError: records were deleted before they were read.
             KafkaError: no broker.
         """
         self._ends |= await self._gauge.end_offsets(list(self._starts))
@@ -65,7 +70,7 @@ class TopicScan:
         moved_at = loop.time()
         while unread := [target for target, end in self._ends.items() if self._positions[target] < end]:
             before = self.offsets_read
-            fetched = await self._reader.getmany(*unread, timeout_ms=POLL_MS)
+            fetched = await self._fetch(unread)
             for target in unread:
                 await self._note_position(target)
             for target, records in fetched.items():
@@ -75,6 +80,18 @@ class TopicScan:
                 moved_at = loop.time()
             elif loop.time() - moved_at > self._stall:
                 raise TopicHeldBackError(self._what_holds_back(unread))
+
+    async def _fetch(self, unread: Collection[TopicPartition]) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        try:
+            fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]] = await self._reader.getmany(
+                *unread, timeout_ms=POLL_MS
+            )
+        except OffsetOutOfRangeError as error:
+            lost = ", ".join(
+                f"{at.topic}, partition {at.partition} at offset {offset}" for at, offset in _places(error)
+            )
+            raise TopicOvertakenError(f"records were deleted while they were read: {lost}; begin again") from error
+        return fetched
 
     async def _note_position(self, target: TopicPartition) -> None:
         """What was fetched from behind the end is for the next call."""
@@ -102,7 +119,7 @@ async def open_scan(
         KafkaError: no broker.
     """
     read_tolerantly()
-    reader, gauge = create_reader(kafka), create_reader(kafka, committed_only=False)
+    reader, gauge = create_reader(kafka, if_deleted="none"), create_reader(kafka, committed_only=False)
     try:
         await reader.start()
         await gauge.start()
@@ -126,3 +143,8 @@ async def _starts(gauge: AIOKafkaConsumer, topic: str, since: datetime | None) -
     ends = await gauge.end_offsets(partitions)
     found = await gauge.offsets_for_times(dict.fromkeys(partitions, since_ms))
     return {partition: ends[partition] if at is None else at.offset for partition, at in found.items()}
+
+
+def _places(error: OffsetOutOfRangeError) -> Sequence[tuple[TopicPartition, int]]:
+    """What is gone, by partition, as aiokafka tells it."""
+    return sorted(error.args[0].items())

@@ -1,5 +1,6 @@
 """A scan of a topic on the real Kafka: what is committed up to now, once."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -8,8 +9,9 @@ from messaging.clients import create_producer, stop_producer
 from messaging.event_log import EventLog
 from messaging.outbox_payload import OutboxMessage
 from messaging.settings import KafkaSettings
-from messaging.topic_scan import TopicHeldBackError, TopicScan, open_scan
+from messaging.topic_scan import TopicHeldBackError, TopicOvertakenError, TopicScan, open_scan
 from messaging.topics import topics_of
+from trimming import delete_records
 
 
 def message(kafka: KafkaSettings, number: int) -> OutboxMessage:
@@ -21,6 +23,11 @@ def message(kafka: KafkaSettings, number: int) -> OutboxMessage:
 async def values(scan: TopicScan) -> list[bytes]:
     """What the scan reads now."""
     return sorted([record.value async for records in scan.records() for record in records])
+
+
+async def to_the_end(records: AsyncIterator[object]) -> None:
+    async for _ in records:
+        pass
 
 
 async def test_scan_reads_what_was_committed_and_then_what_has_come_since(kafka: KafkaSettings) -> None:
@@ -60,3 +67,17 @@ async def test_scan_does_not_pass_an_open_transaction_in_silence(kafka: KafkaSet
         with pytest.raises(TopicHeldBackError, match="partition 0 cannot be read past offset 2"):
             await values(scan)
     await log.close()
+
+
+async def test_scan_that_deletion_overtakes_is_not_taken_for_complete(kafka: KafkaSettings) -> None:
+    topic, producer = topics_of(kafka).badge_awarded, create_producer(kafka)
+    await producer.start()
+    for _ in range(40):  # far more than one fetch holds
+        await producer.send_and_wait(topic, bytes(200_000), partition=0)
+    await stop_producer(producer)
+    async with open_scan(kafka, topic) as scan:
+        records = scan.records()
+        await anext(records)
+        await delete_records(kafka, topic, before={0: 39})
+        with pytest.raises(TopicOvertakenError, match="partition 0 at offset"):
+            await to_the_end(records)
