@@ -45,6 +45,11 @@ class PartitionLag:
         return self.end - self.following
 
     @property
+    def lost(self) -> int:
+        """What was deleted before the workers had done it."""
+        return 0 if self.committed is None else max(0, self.following - self.committed)
+
+    @property
     def held(self) -> int:
         """What of it cannot be read yet."""
         return self.end - max(self.readable, self.following)

@@ -13,6 +13,7 @@ from domain.times import format_instant
 from storage.lag import LockHolder, RelayLag
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_LOST = "lost"
 
 
 def lag_json(sample: LagSample) -> Mapping[str, object]:
@@ -39,7 +40,7 @@ def lag_text(sample: LagSample) -> RenderableType:
         parts += [_requests_table(sample.kafka, sample.at), ""]
     facts = Table(Column(style="bold", no_wrap=True), Column(overflow="fold"), box=None, show_header=False)
     for name, fact in _facts(sample):
-        facts.add_row(name, escape(printable(fact)))
+        facts.add_row(name, escape(printable(fact)), style="red" if name == _LOST else None)
     return Group(*parts, facts)
 
 
@@ -51,6 +52,7 @@ def _requests_json(kafka: KafkaSample, at: datetime) -> Mapping[str, object]:
                 "committed": each.lag.committed,
                 "end": each.lag.end,
                 "lag": each.waiting,
+                "lost": each.lag.lost,
                 "held_by_open_transactions": each.lag.held,
                 "consumed_per_second": round(each.consumed_per_second, 1),
                 "produced_per_second": round(each.produced_per_second, 1),
@@ -59,6 +61,7 @@ def _requests_json(kafka: KafkaSample, at: datetime) -> Mapping[str, object]:
             for each in kafka.partitions
         ],
         "lag": sum(each.waiting for each in kafka.partitions),
+        "lost": sum(each.lag.lost for each in kafka.partitions),
         "consumed_per_second": round(sum(each.consumed_per_second for each in kafka.partitions), 1),
         "produced_per_second": round(sum(each.produced_per_second for each in kafka.partitions), 1),
         "oldest_seconds": _oldest(kafka.partitions, at),
@@ -104,6 +107,8 @@ def _cells(partitions: Sequence[PartitionSample], at: datetime) -> Iterator[str]
 
 
 def _facts(sample: LagSample) -> Iterator[tuple[str, str]]:
+    if sample.kafka is not None and (lost := sum(each.lag.lost for each in sample.kafka.partitions)):
+        yield _LOST, f"{lost} offsets were deleted before a worker read them: requests there are never awarded"
     if sample.kafka is not None and (held := sum(each.lag.held for each in sample.kafka.partitions)):
         yield "held", f"{held} offsets behind open transactions of producers"
     if sample.relay is not None:

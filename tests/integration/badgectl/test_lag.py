@@ -22,6 +22,7 @@ from messaging.award_requested import encode_request
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
 from processes import Installation
+from trimming import delete_records
 
 PARTITIONS = 4
 NOWHERE = "127.0.0.1:1"
@@ -178,6 +179,25 @@ async def test_marker_behind_the_last_request_is_no_lag(worker: Installation) ->
         while column(sample := await sampled(worker), "committed")[0] != 1:
             await asyncio.sleep(0.2)
     assert (column(sample, "end")[0], column(sample, "lag")[0]) == (2, 0)
+
+
+async def test_requests_that_were_deleted_before_a_worker_read_them_are_told(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    worker = await badges.worker().ready()
+    await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="u0"), partition=2)
+    await drained(connection, 1)
+    worker.stop()
+    await publish(
+        badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in (1, 2)), partition=2
+    )
+    assert (await sampled(badges))["award_requests"]["lost"] == 0
+    await delete_records(badges.kafka, topics_of(badges.kafka).award_requests, before={2: 3})
+    sample = await sampled(badges)
+    assert (column(sample, "lost"), column(sample, "lag")) == ([0, 0, 2, 0], [0] * PARTITIONS)
+    assert sample["award_requests"]["lost"] == 2
+    _, out, _ = await run(badges, COLUMNS="80", FORCE_COLOR="1")
+    assert "\x1b[31m2 offsets were deleted before a worker read them" in out
 
 
 async def test_oldest_request_with_a_hostile_header_is_read(badges: Installation) -> None:
