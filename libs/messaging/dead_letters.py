@@ -1,6 +1,7 @@
 """Dead letters as their readers meet them: why, where from, and the record as it came.
 
-Whoever sends a record to `award_requests_dlq` by hand may write what he likes: everything is checked.
+Whoever sends a record to `award_requests_dlq` by hand may write what he likes: everything is checked. The record's own
+headers come first, whatever their names; the last `dlq_reason` begins what the worker added.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from messaging.cloud_events import Header, text_headers
 REDRIVE_COUNT_HEADER = "redrive_count"
 """How often the request was published again after it had been rejected."""
 
-_PREFIX = "dlq_"
+_FIRST_ADDED = "dlq_reason"
 _LARGEST_PARTITION = 2**31 - 1
 _LARGEST_OFFSET = 2**63 - 1
 
@@ -53,19 +54,22 @@ class DeadLetter:
 
 def read_dead_letter(record: ConsumerRecord) -> DeadLetter | None:
     """Read a record of `award_requests_dlq`; None when its headers are not those of a dead letter."""
-    texts = text_headers(record.headers)
+    begins = _where_added(record.headers)
+    if begins is None:
+        return None
+    own, texts = record.headers[:begins], text_headers(record.headers[begins:])
     place = _place(texts)
     if place is None:
         return None
     return DeadLetter(
         place=place,
-        reason=texts.get("dlq_reason", ""),
+        reason=texts.get(_FIRST_ADDED, ""),
         detail=texts.get("dlq_detail", ""),
         cut_from=texts.get("dlq_cut_from"),
-        redrive_count=_number(texts.get(REDRIVE_COUNT_HEADER), largest=_LARGEST_PARTITION) or 0,
+        redrive_count=_number(text_headers(own).get(REDRIVE_COUNT_HEADER), largest=_LARGEST_PARTITION) or 0,
         key=record.key,
         value=record.value,
-        headers=[(name, value) for name, value in record.headers if not name.startswith(_PREFIX)],
+        headers=own,
     )
 
 
@@ -74,6 +78,10 @@ def redriven_headers(letter: DeadLetter) -> Sequence[Header]:
     replaced = {REPLY_PARTITION_HEADER, REDRIVE_COUNT_HEADER}
     kept = [(name, value) for name, value in letter.headers if name not in replaced]
     return [*kept, (REDRIVE_COUNT_HEADER, str(letter.redrive_count + 1).encode())]
+
+
+def _where_added(headers: Sequence[Header]) -> int | None:
+    return next((at for at in reversed(range(len(headers))) if headers[at][0] == _FIRST_ADDED), None)
 
 
 def _place(texts: Mapping[str, str]) -> RejectedAt | None:

@@ -14,7 +14,13 @@ from messaging.topics import Topics
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-OWN = {"dlq_topic": b"t", "dlq_partition": b"3", "dlq_offset": b"42", "dlq_time": b"2026-02-14T12:00:00Z"}
+OWN = {
+    "dlq_reason": b"badge_not_found",
+    "dlq_topic": b"t",
+    "dlq_partition": b"3",
+    "dlq_offset": b"42",
+    "dlq_time": b"2026-02-14T12:00:00Z",
+}
 
 
 def record(headers: Headers) -> SimpleNamespace:
@@ -36,6 +42,17 @@ def test_letter_of_the_worker_is_read_as_it_was_written() -> None:
     assert (letter.cut_from, letter.redrive_count) == (None, 0)
 
 
+def test_headers_of_a_strangers_that_look_like_ours_stay_his() -> None:
+    came: Headers = (("dlq_cut_from", b"9"), ("dlq_reason", b"his"), ("dlq_time", b"noon"), ("dlq_mine", b"1"))
+    rejected = Rejected(reason=RejectionReason.BADGE_NOT_FOUND, detail="")
+    packed = KafkaAnnouncements(Topics()).dead_letter(raw_record(b"{}", headers=came), rejected, NOON)
+    letter = read_dead_letter(next(unpack_messages(packed)))
+    assert letter is not None
+    assert (letter.cut_from, letter.reason, letter.place.time) == (None, "badge_not_found", NOON)
+    assert list(letter.headers) == list(came)
+    assert redriven_headers(letter) == [*came, ("redrive_count", b"1")]
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -54,6 +71,10 @@ def test_record_without_the_headers_of_a_dead_letter_is_none(changed: dict[str, 
     assert read_dead_letter(record(list({**OWN, **changed}.items()))) is None
 
 
+def test_record_without_a_reason_is_no_dead_letter() -> None:
+    assert read_dead_letter(record([(name, value) for name, value in OWN.items() if name != "dlq_reason"])) is None
+
+
 @pytest.mark.parametrize(("stamp", "expected"), [(b"5", 5), (b"-1", -1), (b"-2", None), (b"x", None), (None, None)])
 def test_letter_may_not_say_the_timestamp_of_its_record(stamp: bytes | None, expected: int | None) -> None:
     letter = read_dead_letter(record(list({**OWN, "dlq_timestamp": stamp}.items())))
@@ -62,7 +83,7 @@ def test_letter_may_not_say_the_timestamp_of_its_record(stamp: bytes | None, exp
 
 
 def test_redriven_request_has_its_own_headers_and_one_try_more() -> None:
-    first: Headers = [("ce_id", b"7"), ("reply_partition", b"3"), ("request_id", b"7"), ("dlq_reason", b"older")]
+    first: Headers = [("ce_id", b"7"), ("reply_partition", b"3"), ("request_id", b"7")]
     letter = read_dead_letter(record([*first, *OWN.items()]))
     assert letter is not None
     again = redriven_headers(letter)
