@@ -74,14 +74,30 @@ def _line(happening: Happening) -> str:
     return f"{happening.at:8.2f}  {happening.what}"
 
 
+def _seconds(number: float | None) -> str:
+    return "" if number is None else f"{number:.1f}"
+
+
 def _recoveries(round_: Round) -> Table:
     table = Table("fault", title="Seconds to recover, from the end of each fault")
-    for heading in ("faults", "measured", "award, median", "max", "event, median", "max"):
+    for heading in (
+        "faults",
+        "alone",
+        "award, median",
+        "max",
+        "of all",
+        "unseen",
+        "event, median",
+        "max",
+        "of all",
+        "unseen",
+    ):
         table.add_column(heading, justify="right")
     for times in recovery_times(round_.recoveries):
-        numbers = (times.award_median, times.award_max, times.event_median, times.event_max)
-        shown_numbers = ("" if number is None else f"{number:.1f}" for number in numbers)
-        table.add_row(times.kind, str(times.faults), str(times.measured), *shown_numbers)
+        award = (times.award_median, times.award_max, times.award_longest)
+        event = (times.event_median, times.event_max, times.event_longest)
+        row = (*map(_seconds, award), str(times.award_unseen), *map(_seconds, event), str(times.event_unseen))
+        table.add_row(times.kind, str(times.faults), str(times.measured), *row)
     return table
 
 
