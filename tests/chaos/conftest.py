@@ -1,14 +1,7 @@
-"""The round of all faults comes last: it needs the machine for itself."""
+"""The round of all faults needs the machine for itself: `make test` leaves it out, `.ci/run` runs it alone."""
 
 import pytest
 
-MARK = "whole_round"
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{MARK}: runs after all others, alone in its file")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker(MARK) is not None)
+    config.addinivalue_line("markers", "whole_round: a round of `make chaos`, run by itself")
