@@ -72,7 +72,7 @@ class PostgresTransaction:
     async def find_rejections(self, positions: Iterable[LogPosition]) -> Mapping[LogPosition, Rejected]:
         """Look the positions up by primary key."""
         result = await self._connection.execute(statements.FIND_REJECTIONS, _position_columns(list(positions)))
-        return {_position(row): Rejected(reason=RejectionReason(row.reason), detail=row.detail) for row in result}
+        return {_position(row): Rejected(reason=_reason(row.reason), detail=row.detail) for row in result}
 
     async def insert_awards(self, earned: Sequence[tuple[Award, LogPosition]]) -> set[AwardKey]:
         """Insert in primary key order: overlapping batches of two workers cannot deadlock."""
@@ -168,6 +168,14 @@ def _badge(row: Row[tuple[object, ...]]) -> Badge:
     columns = dict(row._mapping)  # noqa: SLF001 - public, despite its name
     del columns["tenant_is_enabled"]
     return Badge(**columns | {"rarity": Rarity(columns["rarity"])})
+
+
+def _reason(name: str) -> RejectionReason:
+    """What a newer release has named stays rejected: whoever waits is told that the request is not valid, and why."""
+    try:
+        return RejectionReason(name)
+    except ValueError:
+        return RejectionReason.SCHEMA_VIOLATION
 
 
 def _json_or_none(metadata: dict[str, object] | None) -> str | None:

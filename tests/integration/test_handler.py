@@ -228,6 +228,18 @@ async def test_rejected_request_stays_rejected_when_its_badge_is_made(
     assert told(await handler.handle([early, asking(live, badge_code="late")])) == ["badge_not_found", "awarded"]
 
 
+async def test_request_that_a_newer_release_rejected_stays_rejected(
+    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
+) -> None:
+    request = asking(live, badge_code="late")
+    await handler.handle([request])
+    await connection.execute("UPDATE rejected_requests SET reason = 'of_the_next_release', detail = 'because'")
+    (decision,) = await handler.handle([request])
+    assert decision.outcome == Rejected(reason=RejectionReason.SCHEMA_VIOLATION, detail="because")
+    assert decision.is_new is False
+    assert len(await outbox(connection)) == 1
+
+
 async def test_record_of_a_topic_made_anew_is_not_taken_for_the_old_one(handler: AwardHandler, live: UUID) -> None:
     rejected = asking(live, badge_code="no_such_badge")
     await handler.handle([rejected])
