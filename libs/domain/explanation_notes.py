@@ -32,7 +32,7 @@ def _on_award(award: ExplainedAward) -> Iterator[str]:
         case EventState.BEING_PUBLISHED:
             yield "Its event is claimed by the relay and is being published."
         case EventState.EMITTED:
-            yield "Its event has left the outbox: it is on badge_awarded."
+            yield "Its batch has left the outbox: the event is on badge_awarded."
 
 
 def _on_definition_since(explanation: Explanation) -> Iterator[str]:

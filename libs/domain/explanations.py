@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from enum import StrEnum
 from uuid import UUID
 
-from domain.awards import RejectionReason
 from domain.badges import Badge
 from domain.request_sources import is_of_a_gateway, key_of_source
 from domain.tenants import Tenant
@@ -33,7 +32,7 @@ class Way(StrEnum):
 
 
 class EventState(StrEnum):
-    """Where the event of an award is."""
+    """Where the event of an award is: `emitted` once the batch it was made with is no longer in the outbox."""
 
     EMITTED = "emitted"
     BEING_PUBLISHED = "being_published"
@@ -79,9 +78,9 @@ class ExplainedAward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedRejection:
-    """A request for the pair that was dead-lettered."""
+    """A request for the pair that was dead-lettered. `reason` is a `RejectionReason`, or one of a newer release."""
 
-    reason: RejectionReason
+    reason: str
     detail: str
     request_id: str | None
     place: RecordPlace
@@ -115,11 +114,11 @@ class Explanation:
     participant_id: str
     badge_code: str
     badge: Badge | None
-    close_codes: Sequence[str]
     award: ExplainedAward | None
     rejections: Sequence[ExplainedRejection]
     has_more_rejections: bool
     waiting: RequestsWaiting | None = None
+    close_codes: Sequence[str] = ()
 
     @property
     def status(self) -> ExplanationStatus:
@@ -130,22 +129,29 @@ class Explanation:
 
 
 async def explain(
-    look: Callable[[], Awaitable[Explanation]], count_waiting: Callable[[], Awaitable[RequestsWaiting | None]]
+    look: Callable[[], Awaitable[Explanation]],
+    count_waiting: Callable[[], Awaitable[RequestsWaiting | None]],
+    find_similar: Callable[[], Awaitable[Sequence[str]]],
 ) -> Explanation:
     """Look the pair up; where there is no award, count what waits in the log, and look again.
 
     In this order nothing falls through: a request that is not among those waiting was decided before they were
-    counted, and the second look sees it.
+    counted, and the second look sees it. Codes that look like an unknown one are asked for once, in the end.
     """
     found = await look()
-    if found.award is not None:
-        return found
-    waiting = await count_waiting()
-    return replace(await look(), waiting=waiting)
+    if found.award is None:
+        waiting = await count_waiting()
+        found = replace(await look(), waiting=waiting)
+    if found.badge is None:
+        found = replace(found, close_codes=close_codes(found.badge_code, await find_similar()))
+    return found
 
 
 def close_codes(wanted: str, codes: Iterable[str]) -> Sequence[str]:
-    """Those of `codes` that somebody who wrote `wanted` may have meant, likest first."""
+    """Those of `codes` that somebody who wrote `wanted` may have meant, likest first.
+
+    Takes half a millisecond a code when they are long and much alike.
+    """
     by_folded: dict[str, list[str]] = {}
     for code in codes:
         by_folded.setdefault(code.casefold(), []).append(code)

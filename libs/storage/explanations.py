@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, func, select, text
+from sqlalchemy import RowMapping, and_, select, text
 
-from domain.awards import RejectionReason, award_event_id
+from domain.awards import award_event_id
 from domain.badges import Badge, Rarity
 from domain.explanations import (
     EventState,
@@ -14,7 +15,6 @@ from domain.explanations import (
     ExplainedRejection,
     Explanation,
     RecordPlace,
-    close_codes,
 )
 from domain.request_sources import key_of_source
 from domain.tenants import Environment, Tenant
@@ -24,13 +24,27 @@ from storage.tables import api_keys, awards, badges, rejected_requests, tenants
 MOST_REJECTIONS = 20
 MOST_CODES = 1000
 """So many codes are compared with one that is unknown, those of the nearest length first."""
+MOST_SIMILAR = 12
 
-# An award and its event are written in one transaction, whose time both rows carry: only payloads of that very
-# batch are searched, however long the outbox is.
+# An award and its event are written in one transaction, whose time both rows carry: an index leads to the few rows
+# of that very batch, and only their payloads are searched, however long the outbox is.
 _FIND_EVENT = text("""
     SELECT emit_seq FROM outbox
     WHERE created_at = :recorded_at AND position(CAST(:event_id AS bytea) IN payload) > 0
     LIMIT 1
+""")
+
+# Postgres counts the parts that codes have in common: comparing a thousand codes well would keep a gateway busy.
+_FIND_SIMILAR = text("""
+    SELECT code FROM (
+        SELECT code, lower(code COLLATE pg_c_utf8) AS folded, abs(char_length(code) - char_length(:wanted)) AS distance
+        FROM badges
+        WHERE tenant_id = :tenant_id ORDER BY distance, code LIMIT :most_codes
+    ) AS near
+    ORDER BY (
+        SELECT count(*) FROM unnest(CAST(:parts AS text[])) AS part WHERE strpos(folded, part) > 0
+    ) DESC, distance, code
+    LIMIT :most_similar
 """)
 
 _AWARD = ("earned_at", "recorded_at", "request_id", "source", "topic", "partition", "offset")
@@ -54,11 +68,24 @@ async def find_explanation(
         participant_id=participant_id,
         badge_code=badge_code,
         badge=badge,
-        close_codes=[] if badge is not None else await _find_close_codes(connection, tenant_id, badge_code),
         award=award,
         rejections=rejections[:MOST_REJECTIONS],
         has_more_rejections=len(rejections) > MOST_REJECTIONS,
     )
+
+
+async def find_similar_codes(connection: Connection, *, tenant_id: UUID, badge_code: str) -> Sequence[str]:
+    """Return a dozen of the tenant's codes that have most letters and pairs of letters in common with this one."""
+    wanted = badge_code.lower()
+    parts = {*wanted, *map("".join, pairwise(wanted))}
+    similar = {
+        "tenant_id": tenant_id,
+        "wanted": wanted,
+        "parts": sorted(parts),
+        "most_codes": MOST_CODES,
+        "most_similar": MOST_SIMILAR,
+    }
+    return (await connection.scalars(_FIND_SIMILAR, similar)).all()
 
 
 async def _find_tenant(connection: Connection, tenant_id: UUID) -> Tenant | None:
@@ -110,7 +137,7 @@ async def _find_key_name(connection: Connection, tenant_id: UUID, key_id: UUID |
 
 
 async def _find_event(connection: Connection, event_id: UUID, recorded_at: datetime) -> EventState:
-    """Ask after the award was seen: what the outbox holds no longer is emitted."""
+    """Ask after the award was seen: what the outbox no longer holds of its batch is emitted."""
     wanted = {"event_id": str(event_id).encode(), "recorded_at": recorded_at}
     row = (await connection.execute(_FIND_EVENT, wanted)).first()
     if row is None:
@@ -134,7 +161,7 @@ async def _find_rejections(
     )
     return [
         ExplainedRejection(
-            reason=RejectionReason(row["reason"]),
+            reason=row["reason"],
             detail=row["detail"],
             request_id=row["request_id"],
             place=RecordPlace(topic=row["topic"], partition=row["partition"], offset=row["offset"]),
@@ -143,10 +170,3 @@ async def _find_rejections(
         )
         for row in (await connection.execute(query)).mappings()
     ]
-
-
-async def _find_close_codes(connection: Connection, tenant_id: UUID, badge_code: str) -> Sequence[str]:
-    distance = func.abs(func.char_length(badges.c.code) - len(badge_code))
-    query = select(badges.c.code).where(badges.c.tenant_id == tenant_id)
-    codes = await connection.scalars(query.order_by(distance, badges.c.code).limit(MOST_CODES))
-    return close_codes(badge_code, codes)

@@ -5,7 +5,6 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.bodies import Instant
-from domain.awards import RejectionReason
 from domain.explanation_facts import explanation_facts
 from domain.explanations import EventState, Explanation, ExplanationStatus, Way
 from domain.tenants import Environment
@@ -50,13 +49,13 @@ class ExplainedAward(BaseModel):
     key_name: str | None = Field(default=None, description="That key's name; null if it is not one of the tenant's.")
     place: RecordPlace | None = Field(default=None, description="Null for awards of before it was recorded.")
     event_id: UUID = Field(description="The `ce_id` of the award's event on `badge_awarded`.")
-    event: EventState = Field(description="Whether the event has left the outbox.")
+    event: EventState = Field(description="`emitted` when the batch it was made with has left the outbox.")
 
 
 class ExplainedRejection(BaseModel):
     """A request for the pair that was dead-lettered."""
 
-    reason: RejectionReason
+    reason: str = Field(description="As in the dead letter's `dlq_reason`; a newer release may know more of them.")
     detail: str = Field(description="What was wrong, for people.")
     request_id: str | None = None
     place: RecordPlace

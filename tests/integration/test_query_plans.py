@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 
 from storage.badges import list_badges
 from storage.database import Connection, Database
+from storage.explanations import find_explanation
 from storage.participants import find_award, list_participant_badges
 
 TENANT = UUID("11111111-1111-4111-8111-111111111111")
@@ -31,7 +32,9 @@ INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, 
     FROM generate_series(1, {PARTICIPANTS}) AS n, generate_series(1, 2) AS k
     JOIN badges AS b ON b.tenant_id = '{TENANT}' AND b.code = 'code_' || (k * 7)
     WHERE n % 2 < k;
-ANALYZE tenants, badges, awards;
+INSERT INTO outbox (payload, message_count, created_at)
+    SELECT '', 1, now() - n * interval '1 second' FROM generate_series(1, 20000) AS n;
+ANALYZE tenants, badges, awards, outbox;
 """  # noqa: S608 - made of constants
 
 PLAIN = {
@@ -146,6 +149,19 @@ async def test_award_is_read_back_by_index(filled: Database) -> None:
     (plan,) = await plans(filled, read)
     assert_by_index("awards", plan, most_rows=2)
     assert_by_index("badges", plan, most_rows=1)
+
+
+async def test_award_is_explained_by_index_however_long_the_outbox_is(filled: Database) -> None:
+    async def read(connection: Connection) -> None:
+        found = await find_explanation(connection, tenant_id=TENANT, participant_id=PARTICIPANT, badge_code="code_14")
+        assert found.award is not None
+
+    found = await plans(filled, read)
+    assert any(on("outbox", plan) for plan in found)
+    for plan in found:
+        for table in ("awards", "outbox"):
+            if on(table, plan):
+                assert_by_index(table, plan, most_rows=2)
 
 
 async def test_read_without_an_index_would_be_found(filled: Database) -> None:

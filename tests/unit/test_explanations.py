@@ -5,8 +5,10 @@ from uuid import UUID
 
 import pytest
 
+from api.explanation_bodies import ExplanationResponse
 from builders import NOON, TENANT, badge
 from domain.awards import RejectionReason
+from domain.explanation_facts import explanation_facts
 from domain.explanation_notes import notes_on
 from domain.explanations import (
     EventState,
@@ -90,10 +92,31 @@ async def test_what_waits_is_counted_between_two_looks_unless_there_is_an_award(
         done.append("count")
         return NOBODY_WAITS
 
-    told = await explain(look, count)
+    async def find_similar() -> Sequence[str]:
+        raise AssertionError("the code is known")
+
+    told = await explain(look, count, find_similar)
     assert " ".join(done) == order
     assert (told.waiting is None) is (order == "look")
     assert told.award == found[done.count("look") - 1]
+
+
+async def test_similar_codes_are_asked_for_once_in_the_end() -> None:
+    done: list[str] = []
+
+    async def look() -> Explanation:
+        done.append("look")
+        return explanation(badge=None)
+
+    async def count() -> None:
+        done.append("count")
+
+    async def find_similar() -> Sequence[str]:
+        done.append("find")
+        return ["first_steps", "power_users"]
+
+    assert (await explain(look, count, find_similar)).close_codes == ["power_users"]
+    assert done == ["look", "count", "look", "find"]
 
 
 def test_award_outweighs_rejections_and_these_outweigh_silence() -> None:
@@ -151,6 +174,11 @@ def test_close_codes_are_what_a_slip_may_have_meant() -> None:
 )
 def test_notes_say_what_follows(found: Explanation, note: str) -> None:
     assert sum(note in said for said in notes_on(found)) == 1
+
+
+def test_reason_of_a_newer_release_is_told_as_it_is() -> None:
+    told = explanation_facts(explanation(rejections=[rejection(reason="of_the_next_release")]))
+    assert [one.reason for one in ExplanationResponse.model_validate(told).rejections] == ["of_the_next_release"]
 
 
 def test_rejection_that_would_come_again_promises_nothing() -> None:

@@ -1,6 +1,7 @@
 """`badgectl explain`: why a participant has a badge, or has it not."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from messaging.lag import count_waiting
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
 from storage.database import Connection, Database
-from storage.explanations import find_explanation
+from storage.explanations import find_explanation, find_similar_codes
 from storage.tenants import find_tenant, list_tenants
 
 CONNECT_SECONDS = 5
@@ -66,7 +67,11 @@ async def _explain(
                     connection, tenant_id=tenant_id, participant_id=participant_id, badge_code=badge_code
                 )
 
-        return await explain(look, lambda: _count(kafka, tenant_id, participant_id))
+        async def find_similar() -> Sequence[str]:
+            async with database.reading() as connection:
+                return await find_similar_codes(connection, tenant_id=tenant_id, badge_code=badge_code)
+
+        return await explain(look, lambda: _count(kafka, tenant_id, participant_id), find_similar)
     finally:
         await database.close()
 

@@ -64,7 +64,7 @@ _AWARDED = _NEVER_SEEN | {
     "waiting": None,
     "notes": [
         "Later requests for it change nothing: they are answered with this award, and leave no trace.",
-        "Its event has left the outbox: it is on badge_awarded.",
+        "Its batch has left the outbox: the event is on badge_awarded.",
     ],
 }
 EXPLANATIONS = {"awarded": _AWARDED, "rejected": _REJECTED, "never_seen": _NEVER_SEEN}

@@ -1,9 +1,9 @@
 """`GET /participants/{participant_id}/badges`."""
 
 from collections.abc import Collection
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 
 from api.auth import Participant
@@ -11,14 +11,13 @@ from api.bodies import ParticipantBadgeEntry, ParticipantBadges
 from api.code_lists import read_codes
 from api.conditional import CACHE_CONTROL, conditional_json
 from api.field_lines import FieldLines
-from api.paths import decode_segment
-from api.problems import ProblemError, invalid
+from api.problems import invalid
 from api.routes.documentation import EVERYWHERE, answer, header, problems, unfit
 from api.routes.examples import PARTICIPANT_BADGES
+from api.routes.path_texts import ParticipantId
 from api.services import Wired
 from domain.badges import ParticipantBadge
-from domain.errors import InvalidValueError
-from domain.limits import BADGE_CODE_LENGTH, PARTICIPANT_ID_LENGTH, check_text, unstorable
+from domain.limits import BADGE_CODE_LENGTH, unstorable
 from storage.participants import list_participant_badges
 
 MOST_CODES = 100
@@ -28,27 +27,30 @@ CACHE_HEADERS = {
     "Vary": header("The answer is for this key.", example="X-API-Key"),
 }
 
+IfNoneMatch: TypeAlias = Annotated[
+    FieldLines,
+    Header(
+        alias="If-None-Match",
+        default_factory=list,
+        description="The ETag of the list that the caller has; 304 if it still holds.",
+        openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
+    ),
+]
+EarnedOnly: TypeAlias = Annotated[bool, Query(description="When true, only badges the participant has earned.")]
+BadgeCodes: TypeAlias = Annotated[
+    str | None,
+    Query(
+        description="Comma-separated list of badge codes to filter to, 100 at most. Blanks around codes are "
+        "dropped, unknown codes left out; a hidden badge asked for by its code is shown. CSV: a code with a comma, "
+        "or a blank at its ends, goes in double quotes; a quote inside them is doubled.",
+        openapi_examples={
+            "two_codes": {"value": "power_user,first_steps"},
+            "code_with_a_comma": {"value": 'power_user,"first, second"'},
+        },
+    ),
+]
+
 router = APIRouter(tags=["Participants"])
-
-
-async def participant_in_path(
-    participant_id: Annotated[
-        str,
-        Path(
-            description="Your participant identifier, percent-encoded. 1 to 255 characters once decoded.",
-            json_schema_extra={"minLength": 1, "maxLength": PARTICIPANT_ID_LENGTH},
-            openapi_examples={"user_123": {"value": "user_123"}},
-        ),
-    ],
-) -> str:
-    """The participant's id, decoded."""
-    try:
-        decoded = decode_segment(participant_id)
-        return check_text("participant_id", decoded, longest=PARTICIPANT_ID_LENGTH)
-    except UnicodeDecodeError as error:
-        raise _bad_participant("must be UTF-8, percent-encoded") from error
-    except InvalidValueError as error:
-        raise _bad_participant(error.problem) from error
 
 
 @router.get(
@@ -64,29 +66,10 @@ async def participant_in_path(
 async def participant_badges(
     services: Wired,
     principal: Participant,
-    participant_id: Annotated[str, Depends(participant_in_path)],
-    if_none_match: Annotated[
-        FieldLines,
-        Header(
-            alias="If-None-Match",
-            default_factory=list,
-            description="The ETag of the list that the caller has; 304 if it still holds.",
-            openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
-        ),
-    ],
-    earned_only: Annotated[bool, Query(description="When true, only badges the participant has earned.")] = False,  # noqa: FBT002 - a query parameter
-    badge_codes: Annotated[
-        str | None,
-        Query(
-            description="Comma-separated list of badge codes to filter to, 100 at most. Blanks around codes are "
-            "dropped, unknown codes left out; a hidden badge asked for by its code is shown. CSV: a code with a comma, "
-            "or a blank at its ends, goes in double quotes; a quote inside them is doubled.",
-            openapi_examples={
-                "two_codes": {"value": "power_user,first_steps"},
-                "code_with_a_comma": {"value": 'power_user,"first, second"'},
-            },
-        ),
-    ] = None,
+    participant_id: ParticipantId,
+    if_none_match: IfNoneMatch,
+    earned_only: EarnedOnly = False,  # noqa: FBT002 - a query parameter
+    badge_codes: BadgeCodes = None,
 ) -> Response:
     """Every active badge that is not hidden, and whatever the participant has earned.
 
@@ -131,7 +114,3 @@ def _entry(row: ParticipantBadge) -> ParticipantBadgeEntry:
         earned=row.earned_at is not None,
         earned_at=row.earned_at,
     )
-
-
-def _bad_participant(problem: str) -> ProblemError:
-    return invalid("participant_id", problem, place="path")
