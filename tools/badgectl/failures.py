@@ -14,9 +14,11 @@ from aiokafka.errors import (
 from rich.console import Console
 from rich.markup import escape
 
+from badgectl.terminal_text import printable
 from domain.errors import StorageError, StorageUnavailableError
 
 INTERRUPTED = 130
+RIGHT_CLUSTER = "Is this the right cluster, and the right BADGES_KAFKA_PREFIX?"
 
 
 class CommandError(Exception):
@@ -38,8 +40,9 @@ def failures_told() -> Iterator[None]:
 
 
 def tell(message: str) -> None:
-    """Print an error on standard error."""
-    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    """Print an error on standard error, in one line, whatever it quotes."""
+    line = " ".join(part.strip() for part in message.splitlines())
+    Console(stderr=True).print(f"[red]error:[/] {escape(printable(line))}", soft_wrap=True, highlight=False)
 
 
 def _message(error: CommandError | StorageError | KafkaError) -> str:
@@ -49,7 +52,7 @@ def _message(error: CommandError | StorageError | KafkaError) -> str:
         case StorageError():
             return f"Postgres: {error}"
         case UnknownTopicOrPartitionError():
-            return "Kafka: a topic is missing; `badgectl topics` creates it"
+            return f"Kafka: a topic is missing. {RIGHT_CLUSTER} If so, `badgectl topics` creates it"
         case KafkaConnectionError() | KafkaTimeoutError() | RequestTimedOutError():
             return f"Kafka cannot be reached ({error}): is it up? See BADGES_KAFKA_BOOTSTRAP, or `badgectl status`"
         case KafkaError():

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from badgectl.failures import CommandError
+from badgectl.failures import RIGHT_CLUSTER, CommandError
 from badgectl.paced_publisher import PacedPublisher, finished
 from domain.awards import Award, AwardKey
 from domain.badges import Badge
@@ -57,7 +57,7 @@ async def replay(plan: ReplayPlan, so_far: Replayed, show: Callable[[int], None]
         try:
             partitions = len(await producer.partitions_for(plan.topic))
         except UnknownTopicOrPartitionError as error:
-            raise CommandError(f"there is no topic {plan.topic!r}: create it first") from error
+            raise CommandError(f"there is no topic {plan.topic!r}. {RIGHT_CLUSTER} If so, create it first") from error
         publisher = PacedPublisher(producer, plan.topic, partitions=partitions, rate=plan.rate)
         async with aclosing(read_awards(plan.database, plan.wanted, after=plan.after)) as pages:
             async for page in pages:
