@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 import structlog
 from aiokafka.errors import KafkaError
 
-from badgectl.failures import CommandError
+from badgectl.failures import RIGHT_CLUSTER, CommandError
 from badgectl.import_files import ImportFile
 from badgectl.import_rows import ImportRow, InvalidRow, Row
 from badgectl.import_tally import Tally
 from badgectl.late_answers import ask_for_late_answers
 from badgectl.missing_badges import MissingBadges
 from badgectl.ordered_publisher import OrderedPublisher
+from badgectl.right_cluster import check_cluster
 from badgectl.unawardable import BadgeStandings, Standing, refusal
 from badgectl.under_way import STALL_SECONDS, WINDOW, RequestsUnderWay, RequestUnderWay, StalledError
 from domain.errors import StorageUnavailableError
@@ -70,6 +71,7 @@ async def run_import(plan: ImportPlan, file: ImportFile, tally: Tally) -> None:
         KafkaError, StorageError, CommandError: it cannot begin, or trying again is no use.
     """
     await check_tenant(plan.database, plan.tenant_id)
+    await check_cluster(plan.kafka, plan.database)
     run_id = f"import-{secrets.token_hex(8)}"
     topic = topics_of(plan.kafka).award_requests
     reader = OutcomeReader(plan.kafka, run_id, most_waiting=WINDOW)
@@ -167,7 +169,7 @@ async def _wait_ready(reader: OutcomeReader) -> None:
             await reader.wait_ready()
     except TimeoutError as error:
         raise CommandError(
-            "Kafka's outcomes cannot be read: do its topics exist? `badgectl topics` makes them"
+            f"Kafka's outcomes cannot be read: are there topics? {RIGHT_CLUSTER} If so, `badgectl topics` creates them"
         ) from error
 
 

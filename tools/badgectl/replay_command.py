@@ -12,6 +12,7 @@ from badgectl.database_calls import in_database
 from badgectl.failures import CommandError, failures_told
 from badgectl.periods import Since, Until, instant_of
 from badgectl.replay_run import Replayed, ReplayPlan, place_of_token, replay, token_of
+from badgectl.right_cluster import check_cluster
 from badgectl.tenant_choice import TenantOrAll, chosen_tenants
 from badgectl.terminal_text import json_line
 from domain.awards import AwardKey
@@ -48,7 +49,7 @@ def replay_command(  # noqa: PLR0913 - one parameter an option
         place = None if after is None else place_of_token(after)
         wanted = _filter(tenant, badge, participant, since, until)
         topic = _target(to)
-        found = asyncio.run(_count(wanted, place))
+        found = asyncio.run(_count(wanted, place, publishes=not dry_run))
     if found and not (dry_run or yes):
         typer.confirm(f"Publish {found:,} events to {topic} again?", abort=True, err=True)
     so_far = Replayed(last=place)
@@ -91,9 +92,11 @@ def _filter(
     return in_database(choose)
 
 
-async def _count(wanted: AwardFilter, after: AwardKey | None) -> int:
+async def _count(wanted: AwardFilter, after: AwardKey | None, *, publishes: bool) -> int:
     database = _database()
     try:
+        if publishes:
+            await check_cluster(addresses.kafka_settings(), database)
         return await count_awards(database, wanted, after=after)
     finally:
         await database.close()
