@@ -10,8 +10,10 @@ from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import text
 
 from domain.awards import AwardKey
+from storage.database import Connection
 from storage.errors import storage_errors
 
 LOCK_KEY = 0x7665_7269_6679  # "verify"
@@ -81,6 +83,9 @@ _MISSING = """
 """
 
 _OUTBOX = "SELECT id, payload FROM outbox WHERE id > $1 ORDER BY id LIMIT $2"
+
+_FIRST_IN_OUTBOX = text("SELECT min(id) FROM outbox")
+_LAST_IN_OUTBOX = text("SELECT max(id) FROM outbox")
 
 
 class Difference(StrEnum):
@@ -204,6 +209,17 @@ async def open_verification(database_url: str, *, application: str) -> AsyncIter
         yield Verification(connection)
     finally:
         connection.terminate()  # it may be in the middle of something, and there is nothing to keep
+
+
+async def first_in_outbox(connection: Connection) -> int | None:
+    """Return the lowest number in the outbox; None when it is empty. What has a lower one is published."""
+    first: int | None = await connection.scalar(_FIRST_IN_OUTBOX)
+    return first
+
+
+async def last_in_outbox(connection: Connection) -> int:
+    """Return the highest number in the outbox; in the transaction that put something in, not less than its own."""
+    return int(await connection.scalar(_LAST_IN_OUTBOX) or 0)
 
 
 def _key(row: asyncpg.Record) -> AwardKey:

@@ -12,22 +12,16 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from badgectl.failures import CommandError
 from domain.awards import AwardKey
-from messaging.announcements import KafkaAnnouncements
 from messaging.award_events import award_told, is_replay
 from messaging.outbox_payload import unpack_messages
 from messaging.settings import KafkaSettings
 from messaging.topic_scan import TopicScan, open_scan
 from messaging.topics import topics_of
-from storage.award_export import find_awards
-from storage.database import Database
-from storage.ledger import PostgresTransaction
 from storage.verification import Difference, Example, Verification
 
 EXAMPLES = 10
 EVENTS_PER_COPY = 5000
-AWARDS_PER_REPAIR = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +54,16 @@ class Findings:
 
     examples: Mapping[Difference, Sequence[Example]] = field(default_factory=dict)
     repaired: int = 0
+    pending: int = 0
+    """Of the repaired: those still in the outbox."""
+
     is_complete: bool = False
 
     @property
     def is_well(self) -> bool:
         """Whether nothing differs, or no longer."""
         unrepaired = sum(self.counts.values()) - self.repaired
-        return self.is_complete and not unrepaired and not self.unreadable
+        return self.is_complete and not unrepaired and not self.unreadable and not self.pending
 
 
 Show = Callable[[TopicScan, Findings], None]
@@ -76,7 +73,7 @@ async def compare(plan: VerifyPlan, verification: Verification, findings: Findin
     """Read everything, and fill in the findings.
 
     Raises:
-        KafkaError, StorageError, TopicHeldBackError: it could not be compared.
+        KafkaError, StorageError, TopicHeldBackError, TopicOvertakenError: it could not be compared.
     """
     topic = topics_of(plan.kafka).badge_awarded
     await verification.begin()
@@ -92,35 +89,6 @@ async def compare(plan: VerifyPlan, verification: Verification, findings: Findin
     findings.missing_replayed = differences.get(Difference.MISSING, (0, 0))[1]
     findings.examples = {kind: await verification.examples(kind, EXAMPLES) for kind in findings.counts}
     findings.is_complete = True
-
-
-async def lock_repair(verification: Verification) -> None:
-    """Keep others from repairing at the same time: both would publish the same.
-
-    Raises:
-        CommandError: somebody repairs.
-    """
-    if not await verification.try_lock():
-        raise CommandError("another `badgectl verify --repair` is at work")
-
-
-async def repair(
-    plan: VerifyPlan, verification: Verification, database: Database, findings: Findings, show: Callable[[int], None]
-) -> None:
-    """Put the events of the missing awards into the outbox; a relay publishes them.
-
-    Raises:
-        StorageError: it stopped; what is counted is done.
-    """
-    announcements = KafkaAnnouncements(topics_of(plan.kafka))
-    async with aclosing(verification.missing(limit=AWARDS_PER_REPAIR)) as chunks:
-        async for keys in chunks:
-            async with database.transaction() as connection:
-                awards = await find_awards(connection, keys)
-                messages = [announcements.badge_awarded(award, badge) for award, badge in awards]
-                await PostgresTransaction(connection).enqueue(messages)
-            findings.repaired += len(messages)
-            show(findings.repaired)
 
 
 class _Reading:

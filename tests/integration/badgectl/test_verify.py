@@ -18,6 +18,7 @@ from messaging.topics import topics_of
 from observers import header, read_topic
 from operator_commands import badgectl, begin, ended
 from processes import Installation
+from trimming import delete_records
 
 AWARDS = 20
 
@@ -80,8 +81,10 @@ async def test_missing_event_is_found_and_repaired_with_the_id_it_always_has(
 
     refused = await badgectl(worker, "verify", "--repair", "--json", typed="n\n")
     assert (refused.code, refused.json["repaired"]) == (1, 0)
+    assert refused.err.index("2 missing: an award without an event") < refused.err.index("Publish 2 missing events?")
     repaired = await badgectl(worker, "verify", "--repair", "--yes", "--json")
-    assert (repaired.code, repaired.json["repaired"]) == (0, 2)
+    assert (repaired.code, repaired.json["repaired"], repaired.json["pending"]) == (0, 2, 0)
+    assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
 
     found = await events(worker, AWARDS + 2)
     new = {header(event, "ce_id") for event in found if header(event, "ce_subject") in {"lost\x07", "lost too"}}
@@ -135,10 +138,44 @@ async def test_event_in_the_outbox_is_not_missing(
     worker.stop()
     await connection.execute(INSERT, UUID(demo.id), "lost")
 
-    repaired = await badgectl(badges, "verify", "--repair", "--yes", "--json")
-    assert (repaired.code, repaired.json["repaired"]) == (0, 1)
+    repaired = await badgectl(badges, "verify", "--repair", "--yes", "--json", "--patience", "1")
+    assert (repaired.code, repaired.json["ok"], repaired.json["repaired"], repaired.json["pending"]) == (1, False, 1, 1)
+    assert "1 events are still in the outbox: no relay publishes them" in repaired.err
     waiting = await badgectl(badges, "verify", "--json")
     assert (waiting.code, waiting.json["in_outbox"], waiting.json["events"]) == (0, 1, 3)
+
+
+async def test_events_that_were_deleted_are_published_again_only_when_asked_for_by_name(
+    worker: Installation, demo: DemoTenant
+) -> None:
+    await awarded(worker, demo)
+    topic = topics_of(worker.kafka).badge_awarded
+    gone = next(event for event in await events(worker, AWARDS))
+    await delete_records(worker.kafka, topic, before={gone.partition: 2})
+    left = len(await events(worker, 1))
+    assert left < AWARDS
+
+    refused = await badgectl(worker, "verify", "--repair", "--yes", "--json")
+    assert (refused.code, refused.json["missing"]["count"], refused.json["repaired"]) == (1, AWARDS - left, 0)
+    assert refused.json["first_offsets"] == {str(gone.partition): 2}
+    assert "--despite-trimmed" in refused.err
+    told = await badgectl(worker, "verify", "--repair", "--yes")
+    assert (told.code, "begins at offset 2: events before are gone" in told.out) == (1, True)
+
+    done = await badgectl(worker, "verify", "--repair", "--yes", "--json", "--despite-trimmed")
+    assert (done.code, done.json["repaired"], done.json["pending"]) == (0, AWARDS - left, 0)
+    assert len(await events(worker, AWARDS)) == AWARDS
+
+
+async def test_nothing_is_repaired_before_the_database_knows_its_cluster(
+    badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
+) -> None:
+    await connection.execute(INSERT, UUID(demo.id), "lost")
+    assert (await badgectl(badges, "verify", "--json")).json["missing"]["count"] == 1
+    refused = await badgectl(badges, "verify", "--repair", "--yes")
+    assert (refused.code, "does not know its Kafka cluster yet" in refused.err) == (1, True)
+    assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
+    assert await connection.fetchval("SELECT cluster_id FROM relay_state") is None
 
 
 async def test_verification_of_a_service_at_work_finds_nothing_wrong(
