@@ -1,6 +1,6 @@
 """Connections to Postgres: a pool, whose every wait has a deadline."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -22,12 +22,20 @@ class Database:
     """A pool of connections. Driver errors leave it as `domain.errors.StorageError`."""
 
     def __init__(
-        self, database_url: str, *, application: str, pool_size: int = 5, command_seconds: float = COMMAND_SECONDS
+        self,
+        database_url: str,
+        *,
+        application: str,
+        pool_size: int = 5,
+        command_seconds: float = COMMAND_SECONDS,
+        statement_seconds: float | None = None,
     ) -> None:
         """Nothing connects yet. `application` is the name that Postgres shows for us.
 
-        `command_seconds` holds even when the server hangs; Postgres's own limits do not.
+        `command_seconds` holds even when the server hangs; Postgres's own limits do not. `statement_seconds` is for
+        surveys that nobody else waits for: a statement of theirs may take so long, instead of 10 s.
         """
+        longer = {} if statement_seconds is None else _longer(statement_seconds)
         self._engine = create_async_engine(
             asyncpg_url(database_url),
             pool_size=pool_size,
@@ -36,12 +44,13 @@ class Database:
             pool_recycle=1800,
             connect_args={
                 "timeout": min(CONNECT_SECONDS, command_seconds),
-                "command_timeout": command_seconds,
+                "command_timeout": command_seconds + (statement_seconds or 0),
                 "server_settings": {
                     "application_name": application,
                     "statement_timeout": str(STATEMENT_MS),
                     "lock_timeout": str(STATEMENT_MS),
                     "idle_in_transaction_session_timeout": "10000",
+                    **longer,
                 },
             },
         )
@@ -63,6 +72,11 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _longer(statement_seconds: float) -> Mapping[str, str]:
+    # A long statement whose client was killed ends too.
+    return {"statement_timeout": str(int(statement_seconds * 1000)), "client_connection_check_interval": "1000"}
 
 
 def asyncpg_url(database_url: str) -> URL:

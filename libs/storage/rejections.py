@@ -44,7 +44,7 @@ _SUMMARIZE = text(f"""
 # A letter that does not say the timestamp may stand for several rows, of topics that were made anew:
 # it is that of the row written at its time.
 _MATCH = text(f"""
-    SELECT w.number, r.topic, r.partition, r."offset", r.timestamp_ms, r.redriven_at
+    SELECT w.number, r.topic, r.partition, r."offset", r.timestamp_ms, r.redriven_at, ({_WANTED}) AS is_wanted
     FROM unnest(
         CAST(:numbers AS integer[]), CAST(:letter_topics AS text[]), CAST(:letter_partitions AS integer[]),
         CAST(:letter_offsets AS bigint[]), CAST(:letter_timestamps AS bigint[]), CAST(:times AS timestamptz[])
@@ -55,7 +55,16 @@ _MATCH = text(f"""
           AND same.timestamp_ms = coalesce(w.timestamp_ms, same.timestamp_ms)
         ORDER BY abs(extract(epoch FROM same.rejected_at - w.time)) LIMIT 1
     ) AS r
-    WHERE {_WANTED}
+""")  # noqa: S608 - a constant of ours
+
+_UNKNOWN = text(f"""
+    SELECT w.topic, w.partition, w."offset"
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]))
+        AS w (topic, partition, "offset")
+    WHERE NOT EXISTS (
+        SELECT FROM rejected_requests AS r
+        WHERE r.topic = w.topic AND r.partition = w.partition AND r."offset" = w."offset" AND {_WANTED}
+    )
 """)  # noqa: S608 - a constant of ours
 
 _NOTE_REDRIVEN = text("""
@@ -128,6 +137,8 @@ class FoundRow:
     number: int
     position: LogPosition
     is_redriven: bool
+    is_wanted: bool
+    """Whether the filter lets it through."""
 
 
 async def list_rejections(connection: Connection, wanted: RejectionFilter, *, limit: int) -> Sequence[Rejection]:
@@ -170,7 +181,7 @@ async def summarize_rejections(connection: Connection, wanted: RejectionFilter) 
 async def find_rows(
     connection: Connection, wanted: RejectionFilter, letters: Sequence[SoughtRow]
 ) -> Sequence[FoundRow]:
-    """Return the rows of those dead letters that the filter lets through."""
+    """Return the rows of those dead letters; one whose row was trimmed is left out."""
     rows = await connection.execute(
         _MATCH,
         {
@@ -184,8 +195,20 @@ async def find_rows(
         },
     )
     return [
-        FoundRow(number=row.number, position=_position(row), is_redriven=row.redriven_at is not None) for row in rows
+        FoundRow(
+            number=row.number,
+            position=_position(row),
+            is_redriven=row.redriven_at is not None,
+            is_wanted=row.is_wanted,
+        )
+        for row in rows
     ]
+
+
+async def unknown_places(connection: Connection, wanted: RejectionFilter) -> Sequence[Place]:
+    """Return the places of the filter where no request that is wanted was rejected, or none that is still kept."""
+    rows = await connection.execute(_UNKNOWN, _arguments(wanted))
+    return [(row.topic, row.partition, row.offset) for row in rows]
 
 
 async def note_redriven(connection: Connection, positions: Sequence[LogPosition]) -> None:

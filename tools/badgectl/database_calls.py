@@ -13,11 +13,20 @@ from storage.database import Connection, Database
 Result = TypeVar("Result")
 
 
-def in_database(work: Callable[[Connection], Awaitable[Result]]) -> Result:
-    """Do `work` in one transaction and return its result; a failure is told, and ends the command."""
+SURVEY_SECONDS = 600
+"""For what must be counted in full: after the incident that a survey is for, there may be millions."""
+
+
+def in_database(work: Callable[[Connection], Awaitable[Result]], *, statement_seconds: float | None = None) -> Result:
+    """Do `work` in one transaction and return its result; a failure is told, and ends the command.
+
+    A statement may take 10 s unless told.
+    """
 
     async def run() -> Result:
-        database = Database(addresses.database_url(), application="badgectl", pool_size=1)
+        database = Database(
+            addresses.database_url(), application="badgectl", pool_size=1, statement_seconds=statement_seconds
+        )
         try:
             async with database.transaction() as connection:
                 return await work(connection)

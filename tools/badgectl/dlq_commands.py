@@ -1,12 +1,13 @@
 """`badgectl dlq`: requests that were rejected, and how to have them decided again."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from badgectl import addresses
-from badgectl.database_calls import in_database
+from badgectl.database_calls import SURVEY_SECONDS, in_database
 from badgectl.dlq_filters import Json, Reasons, Wanted, filter_of, place_of
 from badgectl.dlq_letters import find_letter, letter_json, print_letter
 from badgectl.dlq_redrive_command import redrive_command
@@ -38,18 +39,21 @@ def list_command(
     """Show rejected requests, newest first, and how many there are for each reason."""
     wanted = Wanted(reasons=reason or (), tenant=tenant, since=since, until=until)
 
-    async def look(connection: Connection) -> tuple[list[Rejection], list[RejectionCount]]:
-        chosen = await filter_of(connection, wanted)
-        counts = await summarize_rejections(connection, chosen)
-        return list(await list_rejections(connection, chosen, limit=limit)), list(counts)
+    async def look(connection: Connection) -> Sequence[Rejection]:
+        return await list_rejections(connection, await filter_of(connection, wanted), limit=limit)
 
-    rejections, counts = in_database(look)
+    async def count(connection: Connection) -> Sequence[RejectionCount]:
+        return await summarize_rejections(connection, await filter_of(connection, wanted))
+
+    rejections = in_database(look, statement_seconds=SURVEY_SECONDS)
+    console = result_console()
+    if not as_json:  # now: to count all of them may take minutes, or fail
+        print_rejections(console, rejections)
+    counts = in_database(count, statement_seconds=SURVEY_SECONDS)
     if as_json:
         found = {"summary": [count_json(c) for c in counts], "rejected": [rejection_json(r) for r in rejections]}
         typer.echo(json_line(found))
         return
-    console = result_console()
-    print_rejections(console, rejections)
     total = sum(count.requests for count in counts)
     if total > len(rejections):
         console.print(f"… and {total - len(rejections):,} older ones (--limit)", highlight=False)
@@ -72,7 +76,7 @@ def show(
     found = in_database(lambda connection: list_rejections(connection, places, limit=1))
     with failures_told():
         if not found:
-            raise CommandError(f"no request {request} was rejected")
+            raise CommandError(f"no request {request} was rejected, or it is no longer kept (90 days)")
         letter = asyncio.run(find_letter(addresses.kafka_settings(), found[0], seconds=patience))
     if as_json:
         typer.echo(json_line({**rejection_json(found[0]), "dead_letter": letter and letter_json(letter)}))

@@ -34,6 +34,8 @@ class Verdict(StrEnum):
     TRIED_TOO_OFTEN = "tried_too_often"
     CUT = "cut"
     TOO_LARGE = "too_large"
+    NO_LONGER_KEPT = "no_longer_kept"
+    """Its row was trimmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,8 @@ class RedrivePlan:
     kafka: KafkaSettings
     database: Database
     wanted: RejectionFilter
-    since: datetime
-    """When the first of them was rejected."""
+    since: datetime | None
+    """When the first letter to look at was written; None for all of them."""
 
     options: RedriveOptions
 
@@ -87,7 +89,7 @@ async def redrive(plan: RedrivePlan, tally: RedriveTally, show: Callable[[TopicS
     """Publish every wanted letter up to the topic's end of now; a letter that comes back is not met again.
 
     Raises:
-        KafkaError, StorageError, TopicHeldBackError: it cannot go on; what is tallied is done.
+        KafkaError, StorageError: it cannot go on; what is tallied is done.
     """
     topics = topics_of(plan.kafka)
     producer = create_producer(plan.kafka)
@@ -96,8 +98,9 @@ async def redrive(plan: RedrivePlan, tally: RedriveTally, show: Callable[[TopicS
         partitions = len(await producer.partitions_for(topics.award_requests))
         publisher = PacedPublisher(producer, topics.award_requests, partitions=partitions, rate=plan.options.rate)
         run = _Run(plan, tally, publisher)
+        since = None if plan.since is None else plan.since - CLOCK_SLACK
         async with (
-            open_scan(plan.kafka, topics.award_requests_dlq, since=plan.since - CLOCK_SLACK) as scan,
+            open_scan(plan.kafka, topics.award_requests_dlq, since=since) as scan,
             aclosing(scan.records()) as batches,
         ):
             async for records in batches:
@@ -152,8 +155,13 @@ class _Run:
         ]
         async with self._plan.database.reading() as connection:
             rows = await find_rows(connection, self._plan.wanted, sought)
+        kept = {row.number for row in rows}
+        trimmed = [letter for number, letter in enumerate(letters) if number not in kept]
+        self._tally.verdicts[Verdict.NO_LONGER_KEPT] += sum(
+            _seems_wanted(letter, self._plan.wanted) for letter in trimmed
+        )
         due: list[_Due] = []
-        for row in sorted(rows, key=lambda row: row.number):
+        for row in sorted((row for row in rows if row.is_wanted), key=lambda row: row.number):
             letter = letters[row.number]
             verdict = self._refusal(letter, is_redriven=row.is_redriven)
             if verdict is None:
@@ -185,6 +193,18 @@ class _Run:
     def _count(self, published: Sequence[_Due]) -> None:
         self._tally.verdicts[Verdict.PUBLISHED] += len(published)
         self._tally.reasons.update(one.letter.reason for one in published)
+
+
+def _seems_wanted(letter: DeadLetter, wanted: RejectionFilter) -> bool:
+    """Whether the filter lets the letter through, by all that can be told where there is no row any more."""
+    place, key = letter.place, letter.key or b""
+    return (
+        (wanted.places is None or (place.topic, place.partition, place.offset) in wanted.places)
+        and (wanted.reasons is None or letter.reason in wanted.reasons)
+        and (wanted.since is None or place.time >= wanted.since)
+        and (wanted.until is None or place.time < wanted.until)
+        and (wanted.tenant_ids is None or any(key.startswith(b"%s:" % str(id_).encode()) for id_ in wanted.tenant_ids))
+    )
 
 
 def _message(letter: DeadLetter) -> OutboxMessage:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -252,3 +253,81 @@ async def test_interrupted_redrive_goes_on_where_it_stopped(
     assert rest["published"] == 40 - noted
     published = await read_topic(badges.kafka, topics_of(badges.kafka).award_requests, at_least=80, settle=0.3)
     assert len(published) == 80
+
+
+async def test_redriving_waits_for_nobody_and_two_at_once_are_one_too_many(
+    badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
+) -> None:
+    worker = await badges.worker().ready()
+    await put(badges.kafka, *(asking(demo, "late", participant_id=f"u{n}") for n in range(10)))
+    await rejections(connection, 10)
+    await letters(badges, 10)
+    worker.stop()
+    first = await begin(badges, "dlq", "redrive", "--yes", "--rate", "0.5", "--json")
+    async with asyncio.timeout(20):
+        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < 1:
+            await asyncio.sleep(0.02)
+    second = await badgectl(badges, "dlq", "redrive", "--yes", "--json")
+    assert (second.code, second.out) == (1, "")
+    assert "another `badgectl dlq redrive` is at work" in second.err
+    assert (await badgectl(badges, "dlq", "redrive", "--dry-run", "--json")).code == 0
+    first.kill()
+    await ended(first)
+
+    noted = await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests")
+    async with asyncio.timeout(10):
+        while (rest := await badgectl(badges, "dlq", "redrive", "--yes", "--json")).code:
+            await asyncio.sleep(0.1)  # Postgres has yet to see that the first is gone
+    assert rest.json["published"] == 10 - noted
+
+
+async def test_letters_of_requests_that_are_no_longer_kept_are_counted(
+    badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
+) -> None:
+    worker = await badges.worker().ready()
+    await put(badges.kafka, *(asking(demo, "late", participant_id=f"u{n}") for n in range(3)))
+    await put(badges.kafka, {"key": b"k", "value": UNREADABLE, "headers": TYPED})
+    rows = await rejections(connection, 4)
+    await letters(badges, 4)
+    worker.stop()
+    await connection.execute("DELETE FROM rejected_requests WHERE reason = 'not_utf8' OR participant_id <> 'u0'")
+
+    for options, published, trimmed in (
+        ((), 1, 3),
+        (("--reason", "not_utf8"), 0, 1),
+        (("--tenant", demo.id), 1, 2),
+        (("--tenant", demo.test_id), 0, 0),
+        (("--until", "1h"), 0, 0),
+    ):
+        counted = await badgectl(badges, "dlq", "redrive", "--dry-run", "--json", *options)
+        assert (counted.code, counted.json["published"], counted.json["no_longer_kept"]) == (0, published, trimmed), (
+            options
+        )
+
+    gone = id_of(next(row for row in rows if row["reason"] == "not_utf8"))
+    kept = id_of(next(row for row in rows if row["participant_id"] == "u0"))
+    named = await badgectl(badges, "dlq", "redrive", "--yes", "--json", gone, kept)
+    assert (named.code, named.json["published"], named.json["unknown_ids"]) == (1, 1, [gone])
+    told = await badgectl(badges, "dlq", "redrive", "--yes")
+    assert (told.code, "3 older than the rejected requests that are kept" in told.out) == (0, True)
+
+
+async def test_list_does_not_wait_for_the_full_count_which_may_take_long(
+    badges: Installation, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        'INSERT INTO rejected_requests (topic, partition, "offset", timestamp_ms, reason, detail, rejected_at)'
+        " SELECT 't', 0, n, 0, 'not_utf8', '', now() - n * interval '1 second' FROM generate_series(1, 3000) AS n"
+    )
+    await connection.execute("ALTER TABLE rejected_requests RENAME TO kept")
+    await connection.execute("ANALYZE kept")
+    # Each row that is read takes so long.
+    await connection.execute("CREATE VIEW rejected_requests AS SELECT * FROM kept WHERE pg_sleep(0.004) IS NOT NULL")
+    listing = await begin(badges, "dlq", "list", "--limit", "1")
+    assert listing.stdout is not None
+    began = monotonic()
+    assert (await listing.stdout.readline()).startswith(b"t-0-1 ")
+    listed_at = monotonic()
+    done = await ended(listing)
+    assert (done.code, "and 2,999 older ones" in done.out) == (0, True), done.err
+    assert listed_at - began < 10 < monotonic() - listed_at
