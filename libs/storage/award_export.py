@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Row, select, text
 
 from domain.awards import Award, AwardKey
-from domain.badges import Badge, Rarity
+from domain.badges import Badge
+from storage.badges import badge_of
 from storage.database import Connection, Database
 from storage.tables import tenants
 
@@ -37,7 +38,7 @@ _WANTED = """
 """
 _COLUMNS = """
     p.tenant_id, p.participant_id, p.badge_id, p.earned_at, p.metadata, p.request_id, p.source,
-    b.code, b.name, b.description, b.icon_url, b.badge_color, b.rarity, b.category, b.is_active, b.is_hidden,
+    b.id, b.code, b.name, b.description, b.icon_url, b.badge_color, b.rarity, b.category, b.is_active, b.is_hidden,
     b.display_order, b.created_at, b.updated_at
 """
 
@@ -169,20 +170,4 @@ def _pair(row: Row[Any]) -> tuple[Award, Badge]:
         request_id=row.request_id,
         source=row.source,
     )
-    badge = Badge(
-        id=row.badge_id,
-        tenant_id=row.tenant_id,
-        code=row.code,
-        name=row.name,
-        description=row.description,
-        icon_url=row.icon_url,
-        badge_color=row.badge_color,
-        rarity=Rarity(row.rarity),
-        category=row.category,
-        is_active=row.is_active,
-        is_hidden=row.is_hidden,
-        display_order=row.display_order,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-    return award, badge
+    return award, badge_of(row._mapping)  # noqa: SLF001 - public, despite its name

@@ -14,6 +14,7 @@ from storage.tables import badges
 
 CODE_CONSTRAINT = "uq_badges_tenant_id_code"
 _LAST_ROW = 2**62
+_COLUMNS = tuple(column.name for column in badges.c)
 
 
 async def create_badge(connection: Connection, *, badge_id: UUID, tenant_id: UUID, badge: NewBadge) -> Badge:
@@ -46,7 +47,7 @@ async def create_badge(connection: Connection, *, badge_id: UUID, tenant_id: UUI
         if error.constraint == CODE_CONSTRAINT:
             raise BadgeCodeConflictError(badge.code) from error
         raise
-    return _badge(row)
+    return badge_of(row)
 
 
 async def list_badges(
@@ -73,14 +74,14 @@ async def list_badges(
     )
     rows = (await connection.execute(query)).mappings().all()
     total = await connection.scalar(select(func.count()).select_from(badges).where(*conditions))
-    return [_badge(row) for row in rows], total or 0
+    return [badge_of(row) for row in rows], total or 0
 
 
 async def find_badge(connection: Connection, *, tenant_id: UUID, badge_id: UUID) -> Badge | None:
     """Return the tenant's badge of that id, active or not; None when there is none."""
     query = select(*badges.c).where(badges.c.tenant_id == tenant_id, badges.c.id == badge_id)
     row = (await connection.execute(query)).mappings().first()
-    return None if row is None else _badge(row)
+    return None if row is None else badge_of(row)
 
 
 async def update_badge(
@@ -97,9 +98,9 @@ async def update_badge(
         return None
     changed = {name: value for name, value in changes.items() if before[name] != value}
     if not changed:
-        return _badge(before)
+        return badge_of(before)
     update = badges.update().where(*its_row).values(**changed, updated_at=func.now()).returning(*badges.c)
-    return _badge((await connection.execute(update)).mappings().one())
+    return badge_of((await connection.execute(update)).mappings().one())
 
 
 async def is_active_badge(connection: Connection, tenant_id: UUID, code: str) -> bool:
@@ -108,5 +109,6 @@ async def is_active_badge(connection: Connection, tenant_id: UUID, code: str) ->
     return (await connection.execute(query)).first() is not None
 
 
-def _badge(row: RowMapping) -> Badge:
-    return Badge(**{**row, "rarity": Rarity(row["rarity"])})
+def badge_of(row: RowMapping) -> Badge:
+    """Return the definition in a row that has every column of `badges`, and perhaps others."""
+    return Badge(**{name: row[name] for name in _COLUMNS} | {"rarity": Rarity(row["rarity"])})

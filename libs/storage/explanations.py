@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import RowMapping, and_, select, text
 
 from domain.awards import award_event_id
-from domain.badges import Badge, Rarity
 from domain.explanations import (
     EventState,
     ExplainedAward,
@@ -18,6 +17,7 @@ from domain.explanations import (
 )
 from domain.request_sources import key_of_source
 from domain.tenants import Environment, Tenant
+from storage.badges import badge_of
 from storage.database import Connection
 from storage.tables import api_keys, awards, badges, rejected_requests, tenants
 
@@ -58,7 +58,7 @@ async def find_explanation(
     The rejected requests are the newest 20, newest first.
     """
     row = await _find_badge_and_award(connection, tenant_id, participant_id, badge_code)
-    badge = None if row is None else _badge(row)
+    badge = None if row is None else badge_of(row)
     is_awarded = row is not None and row["award_request_id"] is not None
     award = await _award(connection, row, participant_id) if row is not None and is_awarded else None
     rejections = await _find_rejections(connection, tenant_id, participant_id, badge_code)
@@ -108,11 +108,6 @@ async def _find_badge_and_award(
         .where(badges.c.tenant_id == tenant_id, badges.c.code == badge_code)
     )
     return (await connection.execute(query)).mappings().first()
-
-
-def _badge(row: RowMapping) -> Badge:
-    columns = {column.name: row[column.name] for column in badges.c}
-    return Badge(**columns | {"rarity": Rarity(columns["rarity"])})
 
 
 async def _award(connection: Connection, row: RowMapping, participant_id: str) -> ExplainedAward:

@@ -14,10 +14,10 @@ from domain.awards import (
     Rejected,
     RejectionReason,
 )
-from domain.badges import Badge, Rarity
 from domain.json_text import compact_json
 from domain.ports import Definition
 from storage import statements
+from storage.badges import badge_of
 from storage.database import Connection, Database
 from storage.errors import storage_errors
 
@@ -51,8 +51,8 @@ class PostgresTransaction:
             {"tenant_ids": [t for t, _ in wanted], "codes": [c for _, c in wanted]},
         )
         found = {
-            (row.tenant_id, row.code): Definition(tenant_is_enabled=row.tenant_is_enabled, badge=_badge(row))
-            for row in rows
+            (row["tenant_id"], row["code"]): Definition(tenant_is_enabled=row["tenant_is_enabled"], badge=badge_of(row))
+            for row in rows.mappings()
         }
         missing = [key for key in wanted if key not in found]
         return {**found, **await self._without_badge(missing)} if missing else found
@@ -162,12 +162,6 @@ def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         part.append(message)
         size += len(message)
     yield part
-
-
-def _badge(row: Row[tuple[object, ...]]) -> Badge:
-    columns = dict(row._mapping)  # noqa: SLF001 - public, despite its name
-    del columns["tenant_is_enabled"]
-    return Badge(**columns | {"rarity": Rarity(columns["rarity"])})
 
 
 def _reason(name: str) -> RejectionReason:
