@@ -5,6 +5,16 @@ class StackError(Exception):
     """The stack cannot go on; the message says why and what to do about it, for a person to read."""
 
 
+class ForeignServerError(StackError):
+    """Somebody else's server listens where one of ours was to."""
+
+    def __init__(self, server: str, address: str) -> None:
+        super().__init__(
+            f"{address} is answered by another {server}, which took the port since it was chosen. "
+            "`badgectl up` again chooses another one."
+        )
+
+
 class BrokenFolderError(StackError):
     """A folder holds something, but not what the server left there."""
 

@@ -85,6 +85,14 @@ class KafkaServer:
         # Without it Java cannot open a folder whose name is not plain ASCII where the locale is C.
         return {"LC_ALL": "C.UTF-8"}
 
+    def cluster_id(self) -> str:
+        """Return the id that the folder was formatted with; the server must have been prepared.
+
+        Raises:
+            BrokenFolderError: the data folder is not what Kafka left.
+        """
+        return self._check()
+
     def _java(self, *arguments: str) -> list[str]:
         # Relative names, here and in the properties: Kafka and log4j split and unescape the names they are given.
         logging = "-Dlog4j2.configurationFile=log4j2.yaml"
@@ -99,7 +107,8 @@ class KafkaServer:
         text = "".join(f"{key}={value}\n" for key, value in properties.items())
         write_private(self.folder / name, text)
 
-    def _check(self) -> None:
+    def _check(self) -> str:
+        """Return the cluster's id."""
         data = self.folder / "data"
         try:
             lines = (data / "meta.properties").read_text(encoding="utf-8").splitlines()
@@ -109,6 +118,7 @@ class KafkaServer:
         wanted = {"version": "1", "node.id": _NODE_ID}
         if not found.get("cluster.id") or not found.get("directory.id") or wanted.items() - found.items():
             raise BrokenFolderError(data, "its meta.properties is not what Kafka writes")
+        return found["cluster.id"]
 
     def _format(self) -> None:
         # Made beside its place and renamed: what is found there later is whole.

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,27 +77,27 @@ def load_plan(path: Path) -> Plan | None:
         return None
 
 
-def choose_ports(wishes: Wishes, remembered: Plan | None) -> Plan:
-    """Return a plan of free ports: those of last time, then the usual ones, then the next free.
+def choose_ports(wishes: Wishes, remembered: Plan | None, may_take: Callable[[int], bool] = is_free) -> Plan:
+    """Return a plan of ports that may be taken: those of last time, then the usual ones, then the next.
 
     Raises:
         StackError: the port that was asked for is taken.
     """
-    if wishes.api_port is not None and not is_free(wishes.api_port):
+    if wishes.api_port is not None and not may_take(wishes.api_port):
         msg = f"port {wishes.api_port} is taken"
         raise StackError(msg)
-    chosen: set[int] = set()
+    choice = _Choice(may_take)
     first = _wanted(wishes, remembered)
-    first_api = _service_port(first[API], chosen)
-    worker = _service_ports([first[WORKER], *(remembered.worker[1:] if remembered else ())], wishes.workers, chosen)
-    more_api = _service_ports(remembered.api[1:] if remembered else (), wishes.gateways - 1, chosen)
+    first_api = choice.service_port(first[API])
+    worker = choice.service_ports([first[WORKER], *(remembered.worker[1:] if remembered else ())], wishes.workers)
+    more_api = choice.service_ports(remembered.api[1:] if remembered else (), wishes.gateways - 1)
     return Plan(
         api=(first_api, *more_api),
         worker=worker,
-        kafka=next_free(first[KAFKA], chosen),
-        controller=next_free(remembered.controller if remembered else _CONTROLLER, chosen),
-        postgres=next_free(first[POSTGRES], chosen),
-        control=next_free(remembered.control if remembered else _CONTROL, chosen),
+        kafka=choice.port(first[KAFKA]),
+        controller=choice.port(remembered.controller if remembered else _CONTROLLER),
+        postgres=choice.port(first[POSTGRES]),
+        control=choice.port(remembered.control if remembered else _CONTROL),
         control_password=secrets.token_hex(16),
     )
 
@@ -123,12 +123,21 @@ def _first_ports(plan: Plan) -> Mapping[str, int]:
     return {**services, KAFKA: plan.kafka, POSTGRES: plan.postgres}
 
 
-def _service_ports(before: Sequence[int], count: int, chosen: set[int]) -> tuple[int, ...]:
-    """Return `count` ports: those of before first, then what is free from the usual one on."""
-    more = [_MORE_SERVICES] * (count - len(before))
-    return tuple(_service_port(port, chosen) for port in [*before[:count], *more])
+class _Choice:
+    """Ports for one plan, none of them twice."""
 
+    def __init__(self, may_take: Callable[[int], bool]) -> None:
+        self._may_take = may_take
+        self._chosen: set[int] = set()
 
-def _service_port(preferred: int, chosen: set[int]) -> int:
-    is_to_be_had = preferred not in chosen and is_free(preferred)
-    return next_free(preferred if is_to_be_had else _MORE_SERVICES, chosen)
+    def port(self, preferred: int) -> int:
+        return next_free(preferred, self._chosen, self._may_take)
+
+    def service_port(self, preferred: int) -> int:
+        is_to_be_had = preferred not in self._chosen and self._may_take(preferred)
+        return self.port(preferred if is_to_be_had else _MORE_SERVICES)
+
+    def service_ports(self, before: Sequence[int], count: int) -> tuple[int, ...]:
+        """Return `count` ports: those of before first, then what is free from the usual one on."""
+        more = [_MORE_SERVICES] * (count - len(before))
+        return tuple(self.service_port(port) for port in [*before[:count], *more])

@@ -1,6 +1,10 @@
 """Free ports on the loopback address."""
 
+import fcntl
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from devstack.errors import StackError
 
@@ -20,10 +24,30 @@ def is_free(port: int) -> bool:
         return True
 
 
-def next_free(preferred: int, chosen: set[int]) -> int:
-    """Return the first port from `preferred` on that is free and not in `chosen`, and add it to `chosen`."""
+@contextmanager
+def claiming(ledger: Path) -> Iterator[Callable[[int], bool]]:
+    """Lend an `is_free` that also claims the port, until the context ends, from every other process that asks so.
+
+    For the time between the choice of a port and the start of the server, in which it looks free to others.
+    """
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("wb") as claims:
+
+        def claim(port: int) -> bool:
+            try:
+                # The byte at the port's number. First the claim: whoever had it has started his server since.
+                fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except (BlockingIOError, PermissionError):
+                return False
+            return is_free(port)
+
+        yield claim
+
+
+def next_free(preferred: int, chosen: set[int], may_take: Callable[[int], bool] = is_free) -> int:
+    """Return the first port from `preferred` on that may be taken and is not in `chosen`, and add it to `chosen`."""
     for port in range(preferred, min(preferred + _SEARCHED, 65536)):
-        if port not in chosen and is_free(port):
+        if port not in chosen and may_take(port):
             chosen.add(port)
             return port
     msg = f"no free port was found from {preferred} on: {_SEARCHED} are taken"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import asyncpg
 
-from devstack.errors import BrokenFolderError, StackError
+from devstack.errors import BrokenFolderError, ForeignServerError, StackError
 from devstack.files import make_executable, write_private
 from devstack.ports import LOOPBACK
 
@@ -122,23 +122,31 @@ async def wait_until_answers(
 ) -> None:
     """Return when the server lets the superuser in.
 
-    Raises StackError when it does not within the deadline, or as soon as `is_running` says that it has ended.
+    Raises:
+        ForeignServerError: another one listens on its port.
+        StackError: it does not within the deadline, or `is_running` says that it has ended.
     """
     until = time.monotonic() + deadline_s
     while True:
         try:
             connection = await asyncpg.connect(server.dsn(), timeout=5)
         except asyncpg.InvalidPasswordError as error:
-            msg = f"on port {server.port} answers a Postgres that does not know our password"
-            raise StackError(msg) from error
+            raise ForeignServerError("Postgres", f"{LOOPBACK}:{server.port}") from error
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if time.monotonic() > until or not is_running():
                 msg = f"Postgres does not answer on port {server.port}: {error}"
                 raise StackError(msg) from error
             await asyncio.sleep(_RETRY_S)
         else:
+            folder = await connection.fetchval("SHOW data_directory")
             await connection.close()
+            if not _is_one_folder(Path(folder), server.data):
+                raise ForeignServerError("Postgres", f"{LOOPBACK}:{server.port}")
             return
+
+
+def _is_one_folder(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 async def create_database(server: PostgresServer, name: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import psutil
 
 from devstack.plan import API, KAFKA, POSTGRES, WORKER, Plan
 from devstack.ports import LOOPBACK
@@ -26,6 +27,16 @@ async def unready(plan: Plan) -> list[str]:
     async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
         ready = await asyncio.gather(*(_is_ready(client, address) for address in found.values()))
     return [name for name, is_ready in zip(found, ready, strict=True) if not is_ready]
+
+
+def listens(pid: int, address: str) -> bool:
+    """Whether the process itself listens on the port of the address. Only processes of one's own can be asked."""
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    ports = {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    return int(address.rpartition(":")[2]) in ports
 
 
 async def _is_ready(client: httpx.AsyncClient, address: str) -> bool:

@@ -22,6 +22,7 @@ from devstack.files import write_private
 from devstack.kafka import KafkaServer
 from devstack.layout import MARK, StackFolder
 from devstack.plan import Plan, Wishes, choose_ports, load_plan, moved_ports
+from devstack.ports import claiming
 from devstack.postgres import PostgresServer
 from devstack.running import running, stop, supervisor_of
 from devstack.seed import DemoTenant
@@ -113,36 +114,42 @@ def uninterrupted() -> Iterator[None]:
 def _start(folder: StackFolder, wishes: Wishes, console: Console, services: ServiceCommands) -> RunningStack:
     jars = kafka_jars.install(console)
     remembered = load_plan(folder.plan)
-    plan = choose_ports(wishes, remembered)
-    for line in moved_ports(wishes, remembered, plan):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    # Until every process listens: another stack that starts meanwhile chooses other ports.
+    with claiming(kafka_jars.cache_folder() / "ports.lock") as claim:
+        plan = choose_ports(wishes, remembered, claim)
+        for line in moved_ports(wishes, remembered, plan):
+            console.print(f"  {line}", highlight=False, soft_wrap=True)
+        with console.status("Starting"):
+            return _start_on(plan, folder, console, services, jars)
+
+
+def _start_on(plan: Plan, folder: StackFolder, console: Console, services: ServiceCommands, jars: Path) -> RunningStack:
     began = time.monotonic()
-    with console.status("Starting"):
-        servers = _prepare_servers(folder, plan, jars)
-        run = programs(plan, services, servers)
-        plan.save(folder.plan)
-        write_private(folder.supervisor_conf, supervisor_conf(plan, run))
-        supervisor = _start_supervisor(folder)
-        try:
-            postgres, kafka = servers
-            startup = Startup(
-                folder=folder,
-                plan=plan,
-                postgres=postgres,
-                kafka=kafka,
-                programs=run,
-                supervisor=supervisor,
-                console=console,
-                began=began,
-            )
-            tenant = asyncio.run(startup.until_ready())
-            with SupervisorControl(plan) as control:
-                write_stack_file(folder, control, _facts(plan, postgres, tenant))
-        except BaseException:
-            with uninterrupted():
-                take_down(folder)
-                supervisor.wait()
-            raise
+    servers = _prepare_servers(folder, plan, jars)
+    run = programs(plan, services, servers)
+    plan.save(folder.plan)
+    write_private(folder.supervisor_conf, supervisor_conf(plan, run))
+    supervisor = _start_supervisor(folder)
+    try:
+        postgres, kafka = servers
+        startup = Startup(
+            folder=folder,
+            plan=plan,
+            postgres=postgres,
+            kafka=kafka,
+            programs=run,
+            supervisor=supervisor,
+            console=console,
+            began=began,
+        )
+        tenant = asyncio.run(startup.until_ready())
+        with SupervisorControl(plan) as control:
+            write_stack_file(folder, control, _facts(plan, postgres, tenant))
+    except BaseException:
+        with uninterrupted():
+            take_down(folder)
+            supervisor.wait()
+        raise
     return RunningStack(folder=folder, plan=plan, tenant=tenant, supervisor=supervisor)
 
 

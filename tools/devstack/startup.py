@@ -11,16 +11,17 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 
 from devstack import kafka, postgres
-from devstack.errors import BrokenFolderError, StackError
+from devstack.errors import BrokenFolderError, ForeignServerError, StackError
 from devstack.files import tail, write_private
 from devstack.kafka import KafkaServer
 from devstack.layout import StackFolder
 from devstack.plan import KAFKA, POSTGRES, Plan
 from devstack.postgres import PostgresServer
-from devstack.readiness import addresses, unready
+from devstack.readiness import addresses, listens, unready
 from devstack.seed import DemoTenant, seed_demo_tenant
 from devstack.supervisor_conf import DATABASE, Program
 from devstack.supervisor_control import ProgramState, SupervisorControl, SupervisorGoneError
+from messaging.clients import cluster_id_at
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
 from storage.migrate import upgrade
@@ -69,12 +70,18 @@ class Startup:
     async def _all_ready(self) -> DemoTenant:
         tenant, _ = await asyncio.gather(self._database(), self._topics())
         await asyncio.to_thread(self._start_services)
-        while await unready(self.plan):  # noqa: ASYNC110  # another process cannot set an event
+        while await unready(self.plan) or await asyncio.to_thread(self._without_own_port):  # noqa: ASYNC110  # another process cannot set an event
             await asyncio.sleep(_POLL_S)
         for program in self.programs:
             if not program.starts_at_once:
                 self._say(program.name, addresses(self.plan)[program.name])
         return tenant
+
+    def _without_own_port(self) -> list[str]:
+        """The services that do not listen themselves: on their ports another stack's may say that it is ready."""
+        pids = {state.name: state.pid for state in self._states()}
+        services = {name: address for name, address in addresses(self.plan).items() if address.startswith("http")}
+        return [name for name, address in services.items() if not listens(pids.get(name, 0), address)]
 
     def _start_services(self) -> None:
         with SupervisorControl(self.plan) as control:
@@ -94,7 +101,10 @@ class Startup:
 
     async def _topics(self) -> None:
         await kafka.wait_until_answers(self.plan.kafka_bootstrap, deadline_s=DEADLINE_S)
-        await create_topics(KafkaSettings(bootstrap=self.plan.kafka_bootstrap))
+        settings = KafkaSettings(bootstrap=self.plan.kafka_bootstrap)
+        if await cluster_id_at(settings) != self.kafka.cluster_id():
+            raise ForeignServerError("Kafka", self.plan.kafka_bootstrap)
+        await create_topics(settings)
         self._say(KAFKA, self.plan.kafka_bootstrap)
 
     def _known_tenant(self) -> DemoTenant | None:

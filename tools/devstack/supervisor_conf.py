@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from devstack.kafka import KafkaServer
@@ -12,6 +12,9 @@ from devstack.ports import LOOPBACK
 from devstack.postgres import PostgresServer
 
 DATABASE = "badges"
+_PREFIXES = {API: "BADGES_API", WORKER: "BADGES_WORKER"}
+"""Of the names of their settings."""
+
 _MIB = 1024 * 1024
 
 # supervisord stops group after group, from the last to the first.
@@ -52,7 +55,7 @@ def programs(plan: Plan, services: ServiceCommands, servers: tuple[PostgresServe
         "BADGES_DATABASE_URL": postgres.dsn(DATABASE),
         "BADGES_KAFKA_BOOTSTRAP": plan.kafka_bootstrap,
     }
-    found = [
+    return [
         Program(
             name=POSTGRES,
             kind=POSTGRES,
@@ -69,25 +72,19 @@ def programs(plan: Plan, services: ServiceCommands, servers: tuple[PostgresServe
             environment=kafka.environment(),
             starts_at_once=True,
         ),
+        *_services(WORKER, services.worker, plan.worker, shared),
+        *_services(API, services.api, plan.api, shared),
     ]
-    for kind, command, ports, prefix in (
-        (WORKER, services.worker, plan.worker, "BADGES_WORKER"),
-        (API, services.api, plan.api, "BADGES_API"),
-    ):
-        for number, port in enumerate(ports, start=1):
-            own = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(port)}
-            if kind == WORKER:
-                own |= {f"{prefix}_INSTANCE_ID": f"{kind}-{number}"}
-            found.append(
-                Program(
-                    name=f"{kind}-{number}",
-                    kind=kind,
-                    command=command,
-                    folder="..",
-                    environment={**shared, **own},
-                )
-            )
-    return found
+
+
+def _services(kind: str, command: Sequence[str], ports: Sequence[int], shared: Mapping[str, str]) -> Iterator[Program]:
+    prefix = _PREFIXES[kind]
+    for number, port in enumerate(ports, start=1):
+        name = f"{kind}-{number}"
+        environment = {**shared, f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(port)}
+        if kind == WORKER:
+            environment[f"{prefix}_INSTANCE_ID"] = name
+        yield Program(name=name, kind=kind, command=command, folder="..", environment=environment)
 
 
 def supervisor_conf(plan: Plan, run: Sequence[Program]) -> str:

@@ -1,5 +1,6 @@
 """`badgectl up` as an operator runs it: the real servers and services, in a folder of the test's own."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -14,11 +15,18 @@ from devstack.layout import StackFolder
 from devstack.plan import load_plan
 from devstack.running import running
 from devstack.stack import take_down
+from devstack.stack_status import stack_status
+from messaging.clients import cluster_id_at
+from messaging.group_offsets import open_client
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
 
 PATIENCE_S = 60
 
 UP = ("sh", "-c", 'trap "" INT; exec "$0" -m badgectl up --gateways 2', sys.executable)
 """As a shell runs it in the background: with SIGINT ignored."""
+
+UP_DETACHED = (sys.executable, "-m", "badgectl", "up", "--detach")
 
 
 @pytest.fixture
@@ -55,6 +63,31 @@ def test_a_signal_ends_a_stack_that_a_shell_started_in_the_background(
         said, _ = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == code, said.decode()
     assert running(folder) == []
+
+
+async def test_two_stacks_that_start_at_once_are_each_ready_on_ports_of_their_own(tmp_path: Path) -> None:
+    folders = [StackFolder.below(tmp_path / name) for name in ("one", "other")]
+    for folder in folders:
+        folder.path.parent.mkdir()
+    try:
+        ups = [
+            await asyncio.create_subprocess_exec(*UP_DETACHED, cwd=folder.path.parent, stdout=subprocess.DEVNULL)
+            for folder in folders
+        ]
+        assert [await up.wait() for up in ups] == [0, 0]
+        plans = [plan for folder in folders if (plan := load_plan(folder.plan))]
+        ports = [{*plan.api, *plan.worker, plan.kafka, plan.controller, plan.postgres, plan.control} for plan in plans]
+        assert len(ports[0] | ports[1]) == 12
+        settings = [KafkaSettings(bootstrap=plan.kafka_bootstrap) for plan in plans]
+        assert len({await cluster_id_at(kafka) for kafka in settings}) == 2
+        for folder, kafka in zip(folders, settings, strict=True):
+            assert all(program.is_ready for program in await stack_status(folder))
+            async with open_client(kafka) as client:
+                there, ours = await client.fetch_all_metadata(), topics_of(kafka)
+            assert {ours.award_requests, ours.badge_awarded, ours.award_requests_dlq} <= there.topics()
+    finally:
+        for folder in folders:
+            take_down(folder)
 
 
 def test_the_banner_names_every_gateway_and_the_tenant(folder: StackFolder) -> None:

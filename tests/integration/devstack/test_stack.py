@@ -4,8 +4,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,12 @@ from rich.console import Console
 
 from devstack.errors import StackError
 from devstack.layout import StackFolder
-from devstack.plan import Wishes
+from devstack.plan import Wishes, choose_ports
 from devstack.running import running
 from devstack.stack import RunningStack, bring_up, take_down
 from devstack.stack_status import stack_status
 from devstack.supervisor_conf import ServiceCommands
+from servers import TestServers
 
 STAND_IN = str(Path(__file__).with_name("stand_in_service.py"))
 STAND_INS = ServiceCommands(api=(sys.executable, STAND_IN, "API"), worker=(sys.executable, STAND_IN, "WORKER"))
@@ -166,6 +171,46 @@ async def test_where_nothing_is_up_there_is_no_status(tmp_path: Path) -> None:
 def test_where_nothing_is_up_down_has_nothing_to_do(tmp_path: Path) -> None:
     done = take_down(StackFolder.below(tmp_path))
     assert (done.supervisor, done.left_over) == (None, 0)
+
+
+class Ready(BaseHTTPRequestHandler):
+    """Always."""
+
+    def do_GET(self) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.end_headers()
+
+    def log_request(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def foreign(servers: TestServers) -> Iterator[dict[str, Any]]:
+    """The ports of servers that are not of the stack, by what a plan calls them."""
+    with HTTPServer(("127.0.0.1", 0), Ready) as gateway:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        yield {
+            "postgres": servers.postgres.server.port,
+            "kafka": servers.kafka.server.port,
+            "api": (gateway.server_port,),
+        }
+        gateway.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("postgres", "answered by another Postgres"), ("kafka", "answered by another Kafka"), ("api", "api-1 does not")],
+)
+def test_server_that_took_a_port_since_it_was_chosen_is_not_taken_for_ones_own(
+    kind: str, said: str, foreign: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "devstack.stack.choose_ports", lambda *asked: replace(choose_ports(*asked), **{kind: foreign[kind]})
+    )
+    folder = StackFolder.below(tmp_path)
+    with pytest.raises(StackError, match=said):
+        bring_up(folder, Wishes(), QUIET, services=STAND_INS)
+    assert running(folder) == []
 
 
 def test_a_service_that_does_not_stay_up_is_told_with_its_log_and_nothing_is_left(tmp_path: Path) -> None:
