@@ -1,4 +1,7 @@
-"""The round of all faults needs the machine for itself: `make test` leaves it out, `.ci/run` runs it alone."""
+"""The round of all faults needs the machine for itself: `make test` leaves it out.
+
+`make test ARGS="-n 0 -m whole_round"` runs it alone.
+"""
 
 import pytest
 
