@@ -11,10 +11,11 @@ import pytest
 from domain.tenants import Environment
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
-from processes import installation
+from processes import Service, installation
 from servers import TestServers
 from shared import Shared, Tenant, make_tenant
 from storage.database import Database
+from strict_gateway import strict_gateway
 
 DATABASE = "shared"
 
@@ -83,6 +84,27 @@ async def sandbox(shared_database: Database, look: asyncpg.Connection, tenant: T
     """The test environment of the same tenant."""
     slug = await look.fetchval("SELECT slug FROM tenants WHERE id = $1", tenant.id)
     return await make_tenant(shared_database, slug, Environment.TEST)
+
+
+@pytest.fixture(scope="module")
+def gateway(shared: Shared) -> Iterator[Service]:
+    """A gateway whose limits are soon reached."""
+    with strict_gateway(shared) as service:
+        yield service
+
+
+@pytest.fixture
+def key(tenant: Tenant) -> str:
+    """The header with the tenant's admin key, for raw connections."""
+    return f"X-API-Key: {tenant.admin_key}"
+
+
+@pytest.fixture
+async def caller(gateway: Service, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """A well-behaved caller of the strict gateway."""
+    headers = {"X-API-Key": tenant.admin_key}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
+        yield client
 
 
 async def _execute(database_url: str, statement: str) -> None:

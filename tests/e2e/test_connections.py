@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from raw_http import RawConnection, exchange, head, raw_connection
-from shared import GAMIFY, Shared, Tenant
+from shared import GAMIFY, Shared
 
 AWARD = f"{GAMIFY}/badges/award"
 BADGES = f"{GAMIFY}/admin/badges"
@@ -17,12 +17,6 @@ JSON = "Content-Type: application/json"
 EXPECT = "Expect: 100-continue"
 BODY = b'{"participant_id":"user_123","badge_code":"power_user"}'
 LENGTH = f"Content-Length: {len(BODY)}"
-
-
-@pytest.fixture
-def key(tenant: Tenant) -> str:
-    """The header with the tenant's admin key."""
-    return f"X-API-Key: {tenant.admin_key}"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import httpx
@@ -10,31 +9,10 @@ import pytest
 
 from processes import Service
 from raw_http import exchange, head, raw_connection
-from shared import GAMIFY, Shared, Tenant
-from strict_gateway import AWARD, BADGES, CHUNKED, JSON, chunk, strict_gateway
+from shared import GAMIFY, Tenant
+from strict_gateway import AWARD, BADGES, CHUNKED, JSON, chunk
 
 VALID = b'{"participant_id":"u","badge_code":"power_user"}'
-
-
-@pytest.fixture(scope="module")
-def gateway(shared: Shared) -> Iterator[Service]:
-    """A gateway whose limits are soon reached."""
-    with strict_gateway(shared) as service:
-        yield service
-
-
-@pytest.fixture
-def key(tenant: Tenant) -> str:
-    """The header with the tenant's admin key."""
-    return f"X-API-Key: {tenant.admin_key}"
-
-
-@pytest.fixture
-async def caller(gateway: Service, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
-    """A well-behaved caller of the same gateway."""
-    headers = {"X-API-Key": tenant.admin_key}
-    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
-        yield client
 
 
 NOT_HTTP = {

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import psutil
@@ -10,31 +9,10 @@ import pytest
 
 from processes import Service
 from raw_http import RawConnection, exchange, head, raw_connection
-from shared import Shared, Tenant
-from strict_gateway import AWARD, BADGES, CHUNKED, CONNECTIONS, JSON, MIB, REQUESTS, SECONDS, chunk, strict_gateway
+from shared import Tenant
+from strict_gateway import AWARD, BADGES, CHUNKED, CONNECTIONS, JSON, MIB, REQUESTS, SECONDS, chunk
 
 VALID = b'{"participant_id":"u","badge_code":"power_user"}'
-
-
-@pytest.fixture(scope="module")
-def gateway(shared: Shared) -> Iterator[Service]:
-    """A gateway whose limits are soon reached."""
-    with strict_gateway(shared) as service:
-        yield service
-
-
-@pytest.fixture
-def key(tenant: Tenant) -> str:
-    """The header with the tenant's admin key."""
-    return f"X-API-Key: {tenant.admin_key}"
-
-
-@pytest.fixture
-async def caller(gateway: Service, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
-    """A well-behaved caller of the same gateway."""
-    headers = {"X-API-Key": tenant.admin_key}
-    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
-        yield client
 
 
 def resident(gateway: Service) -> float:

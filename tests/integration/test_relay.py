@@ -92,6 +92,13 @@ async def set_mirror(connection: asyncpg.Connection, emit_seq: int) -> None:
     await connection.execute("SELECT setval('outbox_emit_seq', $1)", emit_seq)
 
 
+async def leave_in_doubt(database: Database, kafka: KafkaSettings, connection: asyncpg.Connection) -> None:
+    """A batch claimed above the mirror, where Kafka has no watermark that tells of it."""
+    await set_mirror(connection, 10)
+    await enqueue(database, kafka, b"in doubt")
+    await claim(connection)
+
+
 async def test_batches_are_published_once_in_order_and_forgotten(
     database_url: str, database: Database, kafka: KafkaSettings, connection: asyncpg.Connection
 ) -> None:
@@ -186,9 +193,7 @@ async def test_watermark_below_the_mirror_with_claimed_rows_is_refused_and_nothi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(award_worker.relay, "REFUSAL_RETRY_SECONDS", 0.2)
-    await set_mirror(connection, 10)
-    await enqueue(database, kafka, b"in doubt")
-    await claim(connection)
+    await leave_in_doubt(database, kafka, connection)
     await enqueue(database, kafka, b"behind it")
     if watermark is not None:
         log = EventLog(kafka)
@@ -217,9 +222,7 @@ async def test_refusal_ends_when_an_operator_has_decided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(award_worker.relay, "REFUSAL_RETRY_SECONDS", 0.2)
-    await set_mirror(connection, 10)
-    await enqueue(database, kafka, b"in doubt")
-    await claim(connection)
+    await leave_in_doubt(database, kafka, connection)
     async with relaying(database_url, kafka) as running:
         await until(lambda: running.number("badges_relay_is_refusing") == 1)
         await connection.execute("UPDATE outbox SET emit_seq = NULL")  # not out: publish it
@@ -293,9 +296,7 @@ async def test_relay_that_refused_is_well_again_when_another_has_gone_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(award_worker.relay, "REFUSAL_RETRY_SECONDS", 0.2)
-    await set_mirror(connection, 10)
-    await enqueue(database, kafka, b"in doubt")
-    await claim(connection)
+    await leave_in_doubt(database, kafka, connection)
     async with relaying(database_url, kafka) as one, relaying(database_url, kafka) as other:
         for running in (one, other):
             await until(partial(refusing_is, running, 1))
