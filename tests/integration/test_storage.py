@@ -211,7 +211,7 @@ async def test_unknown_key_leads_nowhere(database: Database) -> None:
     assert await principal(database) is None
 
 
-async def test_expired_key_leads_nowhere_and_one_to_expire_still_does(database: Database, live: UUID) -> None:
+async def test_key_that_is_yet_to_expire_leads_to_its_tenant(database: Database, live: UUID) -> None:
     await make_key(database, live, expires_at=datetime.now(UTC) + timedelta(seconds=60))
     assert await principal(database) is not None
 
