@@ -1,10 +1,6 @@
 import asyncio
 import json
-import os
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -12,45 +8,11 @@ from badgectl.import_files import CHUNK_ROWS
 from devstack.seed import DemoTenant
 from messaging.topics import topics_of
 from observers import read_topic
+from operator_commands import badgectl, begin, ended
 from processes import Installation
 
 ROWS = 3000
 PAIRS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-async def begin(place: Installation, *arguments: str) -> asyncio.subprocess.Process:
-    environment = {
-        **os.environ,
-        "BADGES_DATABASE_URL": place.database_url,
-        "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
-        "BADGES_KAFKA_PREFIX": place.kafka.prefix,
-    }
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "badgectl", *arguments, stdout=pipe, stderr=pipe, env=environment
-    )
-
-
-async def ended(process: asyncio.subprocess.Process) -> Ended:
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
-
-
-async def badgectl(place: Installation, *arguments: str) -> Ended:
-    return await ended(await begin(place, *arguments))
 
 
 def write_xml(folder: Path) -> Path:
@@ -71,7 +33,7 @@ async def test_each_pair_is_awarded_once_with_its_first_date(
     file = write_xml(tmp_path)
     arguments = ("import", str(file), "--create-badges", "--tenant", demo.id, "--json")
 
-    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).summary
+    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).json
     assert (rehearsal["awarded"], rehearsal["already_earned"]) == (PAIRS, ROWS - PAIRS)
     assert len(rehearsal["created_badges"]) == 7
     assert await connection.fetchval("SELECT count(*) FROM awards") == 0
@@ -79,13 +41,13 @@ async def test_each_pair_is_awarded_once_with_its_first_date(
 
     first = await badgectl(worker, *arguments)
     assert first.code == 0, first.err
-    assert (first.summary["published"], first.summary["awarded"]) == (ROWS, PAIRS)
-    assert (first.summary["already_earned"], first.summary["not_answered"]) == (ROWS - PAIRS, 0)
+    assert (first.json["published"], first.json["awarded"]) == (ROWS, PAIRS)
+    assert (first.json["already_earned"], first.json["not_answered"]) == (ROWS - PAIRS, 0)
     assert await connection.fetchval("SELECT count(*) FROM awards WHERE earned_at >= '2012-01-01'") == 0
 
-    again = (await badgectl(worker, *arguments)).summary
+    again = (await badgectl(worker, *arguments)).json
     assert (again["awarded"], again["already_earned"], again["created_badges"]) == (0, ROWS, [])
-    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).summary
+    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).json
     assert (rehearsal["awarded"], rehearsal["already_earned"]) == (0, ROWS)
 
     events = [json.loads(line) for line in (await badgectl(worker, "events", "--json")).out.splitlines()]
@@ -106,7 +68,7 @@ async def test_killed_worker_costs_time_but_no_outcome(
     done = await ended(importing)
 
     assert done.code == 0, done.err
-    assert (done.summary["awarded"], done.summary["already_earned"]) == (PAIRS, ROWS - PAIRS)
+    assert (done.json["awarded"], done.json["already_earned"]) == (PAIRS, ROWS - PAIRS)
     assert await connection.fetchval("SELECT count(*) FROM awards") == PAIRS
 
 
@@ -120,24 +82,24 @@ async def test_badges_that_cannot_be_awarded_stop_an_import_before_it_makes_dead
     command = ("import", str(file), "--tenant", demo.id, "--json")
 
     rehearsal = await badgectl(worker, *command, "--dry-run")
-    assert {"awarded": 2, "already_earned": 1, "invalid": 1}.items() <= rehearsal.summary.items()
-    assert rehearsal.summary["rejected"] == {"badge_not_found": 2}
+    assert {"awarded": 2, "already_earned": 1, "invalid": 1}.items() <= rehearsal.json.items()
+    assert rehearsal.json["rejected"] == {"badge_not_found": 2}
 
     refused = await badgectl(worker, *command)
-    assert (refused.code, refused.summary["published"], refused.summary["not_published"]) == (1, 0, 5)
+    assert (refused.code, refused.json["published"], refused.json["not_published"]) == (1, 0, 5)
     assert "night_owl (inactive), nowhere (not defined)" in refused.err
     assert "line 7: participant_id is missing" in refused.err
 
     created = await badgectl(worker, *command, "--create-badges")
-    assert (created.code, created.summary["published"], created.summary["created_badges"]) == (1, 0, ["nowhere"])
+    assert (created.code, created.json["published"], created.json["created_badges"]) == (1, 0, ["nowhere"])
     await connection.execute("DELETE FROM badges WHERE code = 'nowhere'")
 
     expected = {"awarded": 2, "already_earned": 1, "skipped": 2, "rejected": {}, "invalid": 1}
     skipping = (*command, "--skip-unawardable")
-    assert expected.items() <= (await badgectl(worker, *skipping, "--dry-run")).summary.items()
+    assert expected.items() <= (await badgectl(worker, *skipping, "--dry-run")).json.items()
     done = await badgectl(worker, *skipping)
-    assert expected.items() <= done.summary.items()
-    assert (done.code, done.summary["not_published"]) == (0, 0)
+    assert expected.items() <= done.json.items()
+    assert (done.code, done.json["not_published"]) == (0, 0)
     assert (await badgectl(worker, "events", "--dlq", "--json")).out == ""
 
 
@@ -149,7 +111,7 @@ async def test_what_precedes_a_badge_that_cannot_be_awarded_is_imported(
     file.write_text("\n".join(["participant_id,badge_code", *rows, "u,nowhere", "u,first_steps"]))
     done = await badgectl(worker, "import", str(file), "--tenant", demo.id, "--json")
     assert done.code == 1
-    assert (done.summary["awarded"], done.summary["not_published"]) == (CHUNK_ROWS, 2)
+    assert (done.json["awarded"], done.json["not_published"]) == (CHUNK_ROWS, 2)
     assert "nowhere (not defined)" in done.err
     assert "safe to run again" in done.err
 
@@ -164,7 +126,7 @@ async def test_a_badge_that_is_deactivated_meanwhile_makes_counted_dead_letters(
     await connection.execute("UPDATE badges SET is_active = false")
     badges.worker()
     done = await ended(importing)
-    assert (done.code, done.summary["rejected"]) == (0, {"badge_not_found": 2})
+    assert (done.code, done.json["rejected"]) == (0, {"badge_not_found": 2})
     letters = (await badgectl(badges, "events", "--dlq", "--json")).out.splitlines()
     assert [json.loads(letter)["dlq_reason"] for letter in letters] == ["badge_not_found"] * 2
 
@@ -189,7 +151,7 @@ async def test_without_a_worker_the_import_gives_up_and_says_so(
     file.write_text('{"participant_id": "u", "badge_code": "power_user"}\n')
     done = await badgectl(badges, "import", str(file), "--tenant", demo.id, "--patience", "1", "--json")
     assert done.code == 1
-    assert (done.summary["published"], done.summary["not_answered"]) == (1, 1)
+    assert (done.json["published"], done.json["not_answered"]) == (1, 1)
     assert "nothing has moved" in done.err
 
 
