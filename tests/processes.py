@@ -135,3 +135,4 @@ async def installation(database_url: str, kafka: KafkaSettings, folder: Path) ->
     finally:
         for service in place.services:
             service.stop()
+            print(f"--- {service.log.name}\n{service.tail()}")  # noqa: T201 - pytest shows it of a test that failed

@@ -13,6 +13,10 @@ CONNECT_SECONDS = 5
 COMMAND_SECONDS = 30
 POOL_SECONDS = 5
 STATEMENT_MS = 10_000
+IDLE_IN_TRANSACTION_MS = 10_000
+
+TRANSACTION_MS = 30_000
+"""Frees the locks of a process that was stopped between two messages of one statement: to Postgres it is not idle."""
 
 Connection: TypeAlias = AsyncConnection
 """What queries run on; whoever opened it decides when to commit."""
@@ -49,7 +53,8 @@ class Database:
                     "application_name": application,
                     "statement_timeout": str(STATEMENT_MS),
                     "lock_timeout": str(STATEMENT_MS),
-                    "idle_in_transaction_session_timeout": "10000",
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                    "transaction_timeout": str(TRANSACTION_MS),
                     **longer,
                 },
             },
@@ -75,8 +80,11 @@ class Database:
 
 
 def _longer(statement_seconds: float) -> Mapping[str, str]:
-    # A long statement whose client was killed ends too.
-    return {"statement_timeout": str(int(statement_seconds * 1000)), "client_connection_check_interval": "1000"}
+    return {
+        "statement_timeout": str(int(statement_seconds * 1000)),
+        "transaction_timeout": "0",
+        "client_connection_check_interval": "1000",  # a long statement whose client was killed ends too
+    }
 
 
 def asyncpg_url(database_url: str) -> URL:

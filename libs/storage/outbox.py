@@ -17,6 +17,7 @@ from storage.statements import OUTBOX_CHANNEL
 LOCK_KEY = 0x62616467_6573  # "badges"
 IDLE_SESSION_MS = 5000
 STATEMENT_MS = 8000
+TRANSACTION_MS = 10_000
 CONNECT_SECONDS = 5
 CLOSE_SECONDS = 2
 COMMAND_SECONDS = 10
@@ -157,7 +158,8 @@ class OutboxSession:
 async def open_outbox(database_url: str, *, application: str) -> AsyncIterator[OutboxSession]:
     """Connect for the relay, directly: a transaction pooler would lose the session's lock.
 
-    `idle_session_timeout` ends the session of a process that was stopped, and with it the lock.
+    `idle_session_timeout` ends the session of a process that was stopped, and with it the lock; `transaction_timeout`
+    does when it was stopped between two messages of one statement, where Postgres does not count it as idle.
 
     Raises:
         StorageUnavailableError: no connection within 5 s, or the session was lost.
@@ -172,6 +174,7 @@ async def open_outbox(database_url: str, *, application: str) -> AsyncIterator[O
                 "idle_session_timeout": str(IDLE_SESSION_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_SESSION_MS),
                 "statement_timeout": str(STATEMENT_MS),
+                "transaction_timeout": str(TRANSACTION_MS),
                 # Who is stopped while a claim is being sent to him reads no more: nothing else would notice.
                 "tcp_user_timeout": str(IDLE_SESSION_MS),
             },

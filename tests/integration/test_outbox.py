@@ -177,6 +177,20 @@ async def test_session_that_stops_reading_in_the_middle_of_a_claim_is_lost_too(
             await claiming
 
 
+async def test_session_that_stops_between_two_messages_of_a_statement_is_lost_too(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.outbox, "TRANSACTION_MS", 1000)
+    async with session(database_url) as stopped:
+        assert await stopped.try_lock()
+        await stopped._connection.prepare("SELECT 1")  # no Sync before it is executed: not idle, no statement
+        async with asyncio.timeout(5), session(database_url) as other:
+            while not await other.try_lock():
+                await asyncio.sleep(0.1)
+        with pytest.raises(StorageUnavailableError):
+            await stopped.settle(1)
+
+
 async def test_session_is_given_up_by_postgres_after_5_seconds_of_silence(
     outbox: OutboxSession, connection: asyncpg.Connection
 ) -> None:

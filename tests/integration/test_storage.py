@@ -12,16 +12,11 @@ from builders import NOON, award_of, award_request, badge, raw_record
 from devstack.seed import DemoTenant
 from domain.awards import Award
 from domain.badges import Badge, NewBadge, ParticipantBadge, Rarity
-from domain.errors import BadgeCodeConflictError, DataRefusedError, StorageUnavailableError
-from domain.tenants import Environment, Principal, hash_key
+from domain.errors import BadgeCodeConflictError, DataRefusedError
 from storage.badges import create_badge, is_active_badge
 from storage.database import Database
 from storage.ledger import PostgresLedger
 from storage.participants import find_award, list_participant_badges
-from storage.tenants import create_key, create_tenant, find_principal, find_tenant, set_tenant_enabled
-
-KEY_ID = UUID("44444444-4444-4444-8444-444444444444")
-KEY = hash_key("bq_live_" + "0" * 32)
 
 
 @pytest.fixture
@@ -55,18 +50,6 @@ async def listed(database: Database, tenant_id: UUID, **filters: Any) -> Sequenc
 async def codes(database: Database, tenant_id: UUID, **filters: Any) -> Sequence[str]:
     """The codes of that list."""
     return [row.code for row in await listed(database, tenant_id, **filters)]
-
-
-async def principal(database: Database) -> Principal | None:
-    """Who holds the key."""
-    async with database.reading() as connection:
-        return await find_principal(connection, KEY)
-
-
-async def make_key(database: Database, tenant_id: UUID, **fields: Any) -> None:
-    """Insert the key."""
-    async with database.transaction() as connection:
-        await create_key(connection, key_id=KEY_ID, key_hash=KEY, tenant_id=tenant_id, name="a key", **fields)
 
 
 async def test_award_without_a_badge_is_impossible(database: Database, live: UUID) -> None:
@@ -187,64 +170,6 @@ async def test_only_an_active_badge_of_the_tenant_is_active(
         assert not await is_active_badge(reading, UUID(demo.test_id), "extra")
 
 
-async def test_key_leads_to_its_tenant_and_scopes(database: Database, demo: DemoTenant) -> None:
-    await make_key(database, UUID(demo.test_id), scopes=("x", "admin"))
-    assert await principal(database) == Principal(
-        key_id=KEY_ID,
-        tenant_id=UUID(demo.test_id),
-        environment=Environment.TEST,
-        tenant_is_enabled=True,
-        scopes=frozenset({"admin", "x"}),
-    )
-
-
-async def test_disabled_tenant_is_found_as_such(database: Database, live: UUID) -> None:
-    await make_key(database, live)
-    async with database.transaction() as connection:
-        await set_tenant_enabled(connection, tenant_id=live, is_enabled=False)
-    found = await principal(database)
-    assert found is not None
-    assert not found.tenant_is_enabled
-
-
-async def test_unknown_key_leads_nowhere(database: Database) -> None:
-    assert await principal(database) is None
-
-
-async def test_key_that_is_yet_to_expire_leads_to_its_tenant(database: Database, live: UUID) -> None:
-    await make_key(database, live, expires_at=datetime.now(UTC) + timedelta(seconds=60))
-    assert await principal(database) is not None
-
-
-async def test_expired_key_leads_nowhere(database: Database, live: UUID) -> None:
-    await make_key(database, live, expires_at=datetime.now(UTC) - timedelta(milliseconds=1))
-    assert await principal(database) is None
-
-
-async def test_revoked_key_leads_nowhere(database: Database, live: UUID, connection: asyncpg.Connection) -> None:
-    await make_key(database, live)
-    await connection.execute("UPDATE api_keys SET revoked_at = now() WHERE key_hash = $1", KEY)
-    assert await principal(database) is None
-
-
-async def test_key_is_stored_as_32_bytes_or_not_at_all(database: Database, live: UUID) -> None:
-    with pytest.raises(DataRefusedError) as refused:
-        async with database.transaction() as connection:
-            await create_key(connection, key_id=uuid4(), key_hash=b"short", tenant_id=live, name="a key")
-    assert refused.value.constraint == "ck_api_keys_key_hash"
-
-
-async def test_slug_has_each_environment_once(database: Database) -> None:
-    for environment in Environment:
-        async with database.transaction() as connection:
-            await create_tenant(connection, tenant_id=uuid4(), slug="acme", environment=environment)
-            assert await find_tenant(connection, slug="acme", environment=environment) is not None
-    with pytest.raises(DataRefusedError) as refused:
-        async with database.transaction() as connection:
-            await create_tenant(connection, tenant_id=uuid4(), slug="acme", environment=Environment.LIVE)
-    assert refused.value.constraint == "uq_tenants_slug_environment"
-
-
 async def test_list_is_ordered_by_display_order_then_code(database: Database, live: UUID) -> None:
     for code, order in (("b", 5), ("a", 5), ("B", 5), ("z", -1), ("é", 5)):
         await define(database, live, code=code, display_order=order)
@@ -292,40 +217,3 @@ async def test_environments_see_nothing_of_each_other(database: Database, demo: 
             connection, tenant_id=UUID(demo.test_id), participant_id="user_123", badge_code="extra"
         )
     assert found is None
-
-
-async def test_what_is_written_while_reading_is_rolled_back(database: Database, live: UUID) -> None:
-    async with database.reading() as connection:
-        await set_tenant_enabled(connection, tenant_id=live, is_enabled=False)
-    await make_key(database, live)
-    found = await principal(database)
-    assert found is not None
-    assert found.tenant_is_enabled
-
-
-async def test_closed_port_is_unavailability() -> None:
-    database = Database("postgresql://nobody@127.0.0.1:1/none", application="tests")
-    with pytest.raises(StorageUnavailableError):
-        await principal(database)
-    await database.close()
-
-
-async def test_lost_connection_is_unavailability_and_the_next_use_works(
-    database: Database, connection: asyncpg.Connection
-) -> None:
-    async def lose() -> None:
-        async with database.reading() as reading:
-            await find_principal(reading, KEY)
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'"
-            )
-            await find_principal(reading, KEY)
-
-    with pytest.raises(StorageUnavailableError):
-        await lose()
-    assert await principal(database) is None
-
-
-async def test_unusable_url_is_said_at_once() -> None:
-    with pytest.raises(ValueError, match="postgresql://"):
-        Database("sqlite:///x", application="tests")

@@ -1,0 +1,69 @@
+"""The pool: what a connection does when its use goes wrong."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+import storage.database
+from domain.errors import StorageUnavailableError
+from storage.database import Database
+
+TOUCH = text("UPDATE relay_state SET updated_at = '-infinity'")
+
+
+async def test_what_is_written_while_reading_is_rolled_back(database: Database, connection: asyncpg.Connection) -> None:
+    async with database.reading() as reading:
+        await reading.execute(TOUCH)
+    assert await connection.fetchval("SELECT isfinite(updated_at) FROM relay_state")
+
+
+async def test_closed_port_is_unavailability() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none", application="tests")
+    with pytest.raises(StorageUnavailableError):
+        async with database.reading():
+            pass
+    await database.close()
+
+
+async def test_lost_connection_is_unavailability_and_the_next_use_works(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    async def lose() -> None:
+        async with database.reading() as reading:
+            await reading.execute(TOUCH)
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'"
+            )
+            await reading.execute(TOUCH)
+
+    with pytest.raises(StorageUnavailableError):
+        await lose()
+    async with database.reading() as reading:
+        await reading.execute(TOUCH)
+
+
+async def test_locks_of_a_process_that_stops_between_two_messages_of_a_statement_are_freed(
+    database_url: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.database, "TRANSACTION_MS", 1000)
+    database = Database(database_url, application="tests")
+
+    async def stop() -> None:
+        async with database.transaction() as stopped:
+            await stopped.execute(TOUCH)
+            bare = (await stopped.get_raw_connection()).driver_connection
+            assert bare is not None
+            await bare.prepare("SELECT 1")  # no Sync before it is executed: neither idle nor a statement
+            async with asyncio.timeout(5):
+                await connection.execute("UPDATE relay_state SET updated_at = now()")
+
+    with pytest.raises(StorageUnavailableError):
+        await stop()
+    await database.close()
+
+
+async def test_unusable_url_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="postgresql://"):
+        Database("sqlite:///x", application="tests")
