@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -29,6 +30,13 @@ def _no_settings_from_outside() -> None:
     """Keep the settings of whoever runs the tests away from what is tested."""
     for name in [name for name in os.environ if name.startswith("BADGES_")]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> None:
+    """Whoever runs the tests in the background ignores signals that our processes are to be ended by."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,22 @@
 """Brings a database to the schema of this code: `badgectl migrate`."""
 
+from pathlib import Path
+
 from alembic import command
+from alembic.config import Config
 
 from storage.errors import storage_errors
-from storage.schema import alembic_config
 
 HEAD = "head"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def alembic_config(database_url: str | None = None) -> Config:
+    """Alembic's settings; the migrations come with the package, wherever it is installed."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["database_url"] = database_url
+    return config
 
 
 def upgrade(database_url: str, *, revision: str = HEAD, turn_seconds: float | None = None) -> None:

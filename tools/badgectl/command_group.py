@@ -1,17 +1,67 @@
-"""The command line as a whole: what holds for every command."""
+"""The command line as a whole: which commands there are, and what holds for every one."""
 
 import os
 import signal
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
+import typer
 from typer.core import TyperGroup
+
+MARKUP: Final = "markdown"
+"""Of help texts: joins the lines of a paragraph."""
+
+COMMANDS = {
+    "up": "stack_commands:up",
+    "down": "stack_commands:down",
+    "status": "stack_commands:status",
+    "migrate": "schema_commands:migrate",
+    "topics": "schema_commands:topics",
+    "import": "import_command:import_file",
+    "award": "award_commands:award",
+    "badges": "award_commands:badges",
+    "events": "event_commands:events",
+    "explain": "explain_command:explain_badge",
+    "lag": "lag_command:lag",
+    "replay": "replay_command:replay_command",
+    "verify": "verify_command:verify",
+    "tenants": "tenant_commands:tenants",
+    "keys": "key_commands:keys",
+    "worker": "worker_commands:worker",
+    "dlq": "dlq_commands:dlq",
+}
+"""Where each command is, a function or an app of several, in the order of the help text."""
 
 
 class CommandGroup(TyperGroup):
-    """Ends like other Unix tools when nobody reads what it prints (`| head`): by SIGPIPE, without a word.
+    """Loads the command that is asked for, and no other: all of them together take most of a second.
 
-    The signal itself must stay off meanwhile: it would come from Kafka's and Postgres's connections too.
+    It ends like other Unix tools when nobody reads what it prints (`| head`): by SIGPIPE, without a word. The signal
+    itself must stay off meanwhile: it would come from Kafka's and Postgres's connections too.
     """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - they are Typer's
+        """Typer takes the names for its "Did you mean"."""
+        super().__init__(**options)
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = names
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - the type is not public
+        """Name the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - the types are not public
+        """Load the command; None when there is no such one."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(f"badgectl.{module}"), attribute)
+        app = typer.Typer(rich_markup_mode=MARKUP)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=cmd_name)
+        else:
+            app.command(cmd_name)(found)
+        return typer.main.get_group(app).commands[cmd_name]
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type is not public
         """Run the command; does not return when its reader is gone."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("up", "down", "status", "migrate", "topics", "import", "award", "badges", "events")
+from badgectl.command_group import COMMANDS
+
 TENANT = "6f6d1f0c-5d1b-5a0e-9a57-2f4f0f6c8f11"
 NOWHERE = {
     "BADGES_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -48,8 +49,20 @@ def test_version_is_told(tmp_path: Path) -> None:
     assert badgectl(tmp_path, "--version").stdout == f"badgectl {version('badges')}\n"
 
 
-def test_command_line_starts_without_the_services() -> None:
+def test_command_that_was_mistyped_is_suggested(tmp_path: Path) -> None:
+    told = badgectl(tmp_path, "exlain")
+    assert (told.returncode, "Did you mean 'explain'?" in told.stderr) == (2, True)
+
+
+def test_command_line_loads_what_is_asked_for_only() -> None:
     code = "import sys, badgectl.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sqlalchemy", "aiokafka", "httpx", "alembic"} & set(loaded.stdout.split())
+
+
+def test_no_command_loads_the_services() -> None:
+    modules = ", ".join({f"badgectl.{place.partition(':')[0]}" for place in COMMANDS.values()})
+    code = f"import sys, {modules}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"fastapi", "starlette", "uvicorn", "faststream", "api", "award_worker"} & set(loaded.stdout.split())
 
