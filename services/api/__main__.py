@@ -12,8 +12,6 @@ from api.request_bounds import INCOMPLETE_HEAD_BYTES
 from api.settings import ApiSettings
 from telemetry.logs import configure_logs
 
-GRACE_SECONDS = 10
-
 log = structlog.get_logger()
 
 
@@ -35,7 +33,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=settings.drain_seconds,
     )
 
 

@@ -13,6 +13,9 @@ from award_worker.app import create_worker
 from award_worker.settings import WorkerSettings
 from telemetry.logs import configure_logs
 
+PROBE_SECONDS = 2
+"""A probe under way at SIGTERM may hold up the end no longer."""
+
 log = structlog.get_logger()
 
 
@@ -25,7 +28,14 @@ def leave() -> NoReturn:
 async def serve(settings: WorkerSettings) -> None:
     """Run until a signal: the batch under way is finished and committed, the group left."""
     app = create_worker(settings, leave=leave)
-    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=PROBE_SECONDS,
+    )
     await uvicorn.Server(config).serve()
 
 

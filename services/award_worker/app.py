@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -46,7 +46,7 @@ from storage.upkeep import trim_rejections
 
 APPLICATION = "badges-award-worker"
 START_RETRY_SECONDS = 0.25
-GRACE_SECONDS = 20
+REST_SECONDS = 5
 METADATA_AGE_MS = 10_000
 """How soon a topic that was made late, or made anew, is found."""
 
@@ -101,7 +101,10 @@ def create_worker(
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with _at_work(relay.run, holding.run, lambda: _upkeep(settings, database), when=needed, leave=leave):
-            yield
+            yield  # until the broker has stopped
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REST_SECONDS):
+                    await relay.rest()
         await outcomes.close()
         await stop_producer(producer)
         await database.close()
@@ -145,7 +148,7 @@ def _create_broker(
         apply_types=False,
         consumer_only=True,
         allow_auto_create_topics=False,
-        graceful_timeout=GRACE_SECONDS,
+        graceful_timeout=settings.drain_seconds,
         logger=logging.getLogger("faststream"),
     )
 

@@ -85,6 +85,7 @@ class Relay:
         self._metrics = metrics
         self._trouble: _Trouble | None = None
         self._backoff = FIRST_BACKOFF_SECONDS
+        self._turn = asyncio.Lock()
 
     @property
     def is_in_lasting_trouble(self) -> bool:
@@ -112,6 +113,10 @@ class Relay:
                 self._metrics.relay_is_leader.set(0)
             await asyncio.sleep(self._backoff)
             self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
+
+    async def rest(self) -> None:
+        """Return when the transaction under way has ended; no other is begun. The caller sets the deadline."""
+        await self._turn.acquire()
 
     async def _wait_for_lock(self, outbox: OutboxSession) -> None:
         """Ask each second: that is also what keeps the waiting session alive."""
@@ -159,16 +164,17 @@ class Relay:
             self._metrics.relay_is_leader.set(1)
             log.info("relay.leads", watermark=watermark)
             while True:
-                rows = await outbox.claim(watermark, most_messages=MESSAGES_PER_TRANSACTION)
-                if not rows:
-                    self._note_success()
-                    await outbox.wait_for_rows(IDLE_SECONDS)
-                    continue
-                await self._publish(publisher, rows)
-                watermark = rows[-1].emit_seq
-                await outbox.settle(watermark)
+                async with self._turn:
+                    rows = await outbox.claim(watermark, most_messages=MESSAGES_PER_TRANSACTION)
+                    if rows:
+                        await self._publish(publisher, rows)
+                        watermark = rows[-1].emit_seq
+                        await outbox.settle(watermark)
                 self._note_success()
-                await asyncio.sleep(PAUSE_SECONDS)
+                if rows:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                else:
+                    await outbox.wait_for_rows(IDLE_SECONDS)
 
     @asynccontextmanager
     async def _publisher(self) -> AsyncIterator[Publisher]:

@@ -44,4 +44,7 @@ class WorkerSettings(BaseSettings):
     rejected_retention_days: int = Field(default=90, ge=1, le=3650)
     """For how long rejected requests are kept in Postgres. Their dead letters stay on Kafka."""
 
+    drain_seconds: int = Field(default=25, ge=1)
+    """After SIGTERM the batch and the relay's transaction under way have so long to be finished."""
+
     log_level: str = "INFO"

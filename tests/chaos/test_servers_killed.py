@@ -1,7 +1,6 @@
 """Kafka and Postgres are killed and come back while requests flow: nothing is lost or repeated."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -20,18 +19,6 @@ from storage.migrate import upgrade
 WAVES = 8
 WAVE = 250
 WAVE_SECONDS = 1.0
-
-
-@pytest.fixture
-async def own_servers(tmp_path: Path) -> AsyncIterator[tuple[PostgresProcess, KafkaProcess]]:
-    """Servers for this test alone, with every write safe on disk."""
-    postgres, kafka = PostgresProcess(tmp_path / "postgres"), KafkaProcess(tmp_path / "kafka")
-    try:
-        await asyncio.gather(asyncio.to_thread(postgres.start), asyncio.to_thread(kafka.start))
-        yield postgres, kafka
-    finally:
-        postgres.stop()
-        kafka.stop()
 
 
 @pytest.mark.timeout(240)

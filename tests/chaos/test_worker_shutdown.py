@@ -8,6 +8,7 @@ import pytest
 
 from builders import award_request, publish
 from devstack.seed import DemoTenant
+from messaging.group_offsets import committed_offsets, end_offsets, open_client, partitions_of, readable_offsets
 from messaging.topics import topics_of
 from observers import read_topic
 from processes import Installation
@@ -40,6 +41,29 @@ async def test_worker_told_to_end_hands_its_partitions_over_at_once(
     assert await connection.fetchval("SELECT count(*) FROM awards") == REQUESTS + 40
     assert staying.process is not None
     assert staying.process.poll() is None
+
+
+async def test_worker_told_to_end_finishes_its_batch_and_its_transaction(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    leaving = await badges.worker(batch_size="20").ready()
+    topics = topics_of(badges.kafka)
+    await publish(
+        badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"user_{n}") for n in range(REQUESTS))
+    )
+    await read_topic(badges.kafka, topics.badge_awarded, at_least=1)
+    leaving.send(signal.SIGTERM)
+    await asyncio.to_thread(leaving.wait)
+    awarded = await connection.fetchval("SELECT count(*) FROM awards")
+    assert 0 < awarded < REQUESTS
+    async with open_client(badges.kafka) as client:
+        partitions = await partitions_of(client, topics.award_requests)
+        done = await committed_offsets(client, topics.worker_group, topics.award_requests, partitions)
+        assert sum(done.values()) == awarded
+        partitions = await partitions_of(client, topics.badge_awarded)
+        ends = await end_offsets(client, topics.badge_awarded, partitions)
+        assert await readable_offsets(client, topics.badge_awarded, partitions) == ends
+    assert await connection.fetchval("SELECT count(*) FROM outbox WHERE emit_seq IS NOT NULL") == 0
 
 
 async def test_named_worker_that_was_killed_goes_on_at_once_when_it_is_back(

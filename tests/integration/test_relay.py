@@ -127,6 +127,22 @@ async def test_of_two_relays_one_leads_and_the_other_follows_it(
         assert await seen(kafka, 2) == [b"a", b"b"]
 
 
+async def test_relay_at_rest_has_ended_its_transaction_and_begins_no_other(
+    database_url: str, database: Database, kafka: KafkaSettings, connection: asyncpg.Connection
+) -> None:
+    async with relaying(database_url, kafka) as running:
+        await leads(running)
+        for number in range(20):
+            await enqueue(database, kafka, b"%d" % number)
+        await running.relay.rest()
+        assert await connection.fetchval("SELECT count(*) FROM outbox WHERE emit_seq IS NOT NULL") == 0
+        published = await connection.fetchval("SELECT emit_seq FROM relay_state")
+        await enqueue(database, kafka, b"late")
+        assert len(await seen(kafka, published, settle=1.5)) == published
+    async with relaying(database_url, kafka):
+        assert len(await seen(kafka, 21)) == 21
+
+
 async def test_relay_that_is_fenced_takes_over_again_and_loses_nothing(
     database_url: str, database: Database, kafka: KafkaSettings
 ) -> None:

@@ -1,0 +1,128 @@
+"""Whichever process is restarted under load, in order or by force: a client that tries again is told of every award."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from badges_client import AsyncBadgesClient
+from chaos.suite.http_load import BalancedTransport
+from devstack.seed import DemoTenant, seed_demo_tenant
+from messaging.settings import KafkaSettings
+from messaging.topics import create_topics, topics_of
+from observers import read_topic
+from processes import Installation, Service, installation
+from servers import KafkaProcess, PostgresProcess
+from storage.migrate import upgrade
+
+CALLERS = 8
+PAUSE_SECONDS = 0.05
+BEFORE_AND_AFTER_SECONDS = 2.0
+
+
+def restart(service: Service) -> None:
+    """End it in order, and start it again at once."""
+    service.send(signal.SIGTERM)
+    service.wait()
+    service.start()
+
+
+def crash(service: Service) -> None:
+    """End it by force, and start it again at once."""
+    service.kill()
+    service.start()
+
+
+class Callers:
+    """Award badges without end, each call once; a call that fails in spite of its retries fails the test."""
+
+    def __init__(self, client: AsyncBadgesClient) -> None:
+        self._client = client
+        self._numbers = count()
+        self.told = 0
+
+    @asynccontextmanager
+    async def calling(self) -> AsyncIterator[None]:
+        """Call meanwhile, and in the end wait for the calls under way."""
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(self._call(ended))
+            try:
+                yield
+            finally:
+                ended.set()
+
+    async def _call(self, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            await self._client.award(f"user_{next(self._numbers)}", "power_user")
+            self.told += 1
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def callers(badges: Installation, demo: DemoTenant) -> AsyncIterator[Callers]:
+    """Callers before two gateways, with two workers behind them."""
+    gateways = [badges.gateway(), badges.gateway()]
+    badges.worker()
+    badges.worker()
+    await asyncio.gather(*(service.ready() for service in badges.services))
+    transport = BalancedTransport([gateway.url for gateway in gateways], lambda _request, _response: None)
+    client = AsyncBadgesClient(gateways[0].url, demo.live_key, transport=transport)
+    yield Callers(client)
+    await client.aclose()
+
+
+async def assert_told_is_true(told: int, kafka: KafkaSettings, database_url: str) -> None:
+    """Every call made one award, of which one event tells."""
+    events = await read_topic(kafka, topics_of(kafka).badge_awarded, at_least=told, seconds=60, settle=1)
+    bare = await asyncpg.connect(database_url)
+    awards = await bare.fetchval("SELECT count(*) FROM awards")
+    await bare.close()
+    assert (awards, len({event.key for event in events}), len(events)) == (told, told, told)
+
+
+@pytest.mark.parametrize("end", [restart, crash])
+@pytest.mark.parametrize("number", range(4), ids=["gateway", "other gateway", "worker", "other worker"])
+async def test_restart_of_a_service_fails_no_call(
+    number: int, end: Callable[[Service], None], badges: Installation, demo: DemoTenant
+) -> None:
+    async with callers(badges, demo) as calls:
+        async with calls.calling():
+            await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
+            await asyncio.to_thread(end, badges.services[number])
+            await badges.services[number].ready()
+            await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
+        await assert_told_is_true(calls.told, badges.kafka, badges.database_url)
+
+
+@pytest.mark.timeout(240)
+async def test_restart_of_a_server_fails_no_call(
+    own_servers: tuple[PostgresProcess, KafkaProcess], tmp_path: Path
+) -> None:
+    postgres, broker = own_servers
+    await asyncio.to_thread(upgrade, postgres.database_url)
+    kafka = KafkaSettings(bootstrap=broker.bootstrap)
+    await create_topics(kafka, partitions=4)
+    demo = await seed_demo_tenant(postgres.database_url, None)
+    async with installation(postgres.database_url, kafka, tmp_path) as badges, callers(badges, demo) as calls:
+        async with calls.calling():
+            for end, start in (
+                (postgres.stop, postgres.start),
+                (postgres.kill, postgres.start),
+                (broker.stop, broker.start),
+                (broker.kill, broker.start),
+            ):
+                await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
+                await asyncio.to_thread(end)
+                await asyncio.to_thread(start)
+                before = calls.told
+                async with asyncio.timeout(30):
+                    while calls.told < before + 2 * CALLERS:
+                        await asyncio.sleep(0.1)
+        await assert_told_is_true(calls.told, kafka, postgres.database_url)

@@ -1,0 +1,81 @@
+"""SIGTERM: what is under way is finished, within a setting; nothing new is taken."""
+
+import asyncio
+import signal
+
+import asyncpg
+import httpx
+
+from builders import award_request, publish
+from devstack.seed import DemoTenant
+from messaging.topics import topics_of
+from observers import read_topic
+from processes import Installation, Service
+
+AWARD = {"participant_id": "user_123", "badge_code": "power_user"}
+PATH = "/api/v1/gamify/badges/award"
+CLOSING_SECONDS = 8
+"""For closing connections to Kafka and Postgres, on a busy machine."""
+
+
+async def seconds_to_end(service: Service) -> float:
+    """Wait until the process has ended."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await asyncio.to_thread(service.wait)
+    return loop.time() - begun
+
+
+async def refuses(url: str) -> None:
+    """Return once nothing accepts a connection there."""
+    async with asyncio.timeout(3):
+        while True:
+            try:
+                async with httpx.AsyncClient(base_url=url) as client:
+                    await client.get("/livez")
+            except httpx.ConnectError:
+                return
+
+
+async def test_gateway_told_to_end_answers_what_is_under_way_and_accepts_nothing_new(
+    badges: Installation, demo: DemoTenant
+) -> None:
+    gateway = await badges.gateway().ready()
+    async with httpx.AsyncClient(base_url=gateway.url, headers={"X-API-Key": demo.live_key}, timeout=15) as client:
+        under_way = asyncio.create_task(client.post(PATH, json=AWARD))
+        await read_topic(badges.kafka, topics_of(badges.kafka).award_requests, at_least=1)
+        gateway.send(signal.SIGTERM)
+        await refuses(gateway.url)
+        badges.worker()
+        answer = await under_way
+    assert (answer.status_code, answer.json()["already_earned"]) == (200, False)
+    assert await seconds_to_end(gateway) < CLOSING_SECONDS
+
+
+async def test_gateway_waits_for_a_slow_caller_no_longer_than_its_setting(badges: Installation) -> None:
+    gateway = await badges.gateway(drain_seconds="1", receive_seconds="60").ready()
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode() + b"{")
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    gateway.send(signal.SIGTERM)
+    assert await seconds_to_end(gateway) < 1 + CLOSING_SECONDS
+    await reader.read()
+    writer.close()
+
+
+async def test_worker_gives_up_a_batch_that_cannot_end_and_another_does_it(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    leaving = await badges.worker(drain_seconds="1").ready()
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE awards IN ACCESS EXCLUSIVE MODE")
+        await publish(badges.kafka, award_request(tenant_id=demo.id))
+        await asyncio.sleep(1)
+        leaving.send(signal.SIGTERM)
+        assert await seconds_to_end(leaving) < 1 + CLOSING_SECONDS
+    await badges.worker().ready()
+    events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=1, settle=1)
+    assert len(events) == 1
+    assert await connection.fetchval("SELECT count(*) FROM awards") == 1
