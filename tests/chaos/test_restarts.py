@@ -22,7 +22,7 @@ from storage.migrate import upgrade
 
 CALLERS = 8
 PAUSE_SECONDS = 0.05
-BEFORE_AND_AFTER_SECONDS = 2.0
+BETWEEN_SECONDS = 1.5
 
 
 def restart(service: Service) -> None:
@@ -74,8 +74,10 @@ async def callers(badges: Installation, demo: DemoTenant) -> AsyncIterator[Calle
     await asyncio.gather(*(service.ready() for service in badges.services))
     transport = BalancedTransport([gateway.url for gateway in gateways], lambda _request, _response: None)
     client = AsyncBadgesClient(gateways[0].url, demo.live_key, transport=transport)
-    yield Callers(client)
-    await client.aclose()
+    try:
+        yield Callers(client)
+    finally:
+        await client.aclose()
 
 
 async def assert_told_is_true(told: int, kafka: KafkaSettings, database_url: str) -> None:
@@ -88,16 +90,16 @@ async def assert_told_is_true(told: int, kafka: KafkaSettings, database_url: str
 
 
 @pytest.mark.parametrize("end", [restart, crash])
-@pytest.mark.parametrize("number", range(4), ids=["gateway", "other gateway", "worker", "other worker"])
-async def test_restart_of_a_service_fails_no_call(
-    number: int, end: Callable[[Service], None], badges: Installation, demo: DemoTenant
+async def test_restart_of_any_one_service_fails_no_call(
+    end: Callable[[Service], None], badges: Installation, demo: DemoTenant
 ) -> None:
     async with callers(badges, demo) as calls:
         async with calls.calling():
-            await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
-            await asyncio.to_thread(end, badges.services[number])
-            await badges.services[number].ready()
-            await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
+            for service in badges.services:
+                await asyncio.sleep(BETWEEN_SECONDS)
+                await asyncio.to_thread(end, service)
+                await service.ready()
+            await asyncio.sleep(BETWEEN_SECONDS)
         await assert_told_is_true(calls.told, badges.kafka, badges.database_url)
 
 
@@ -118,7 +120,7 @@ async def test_restart_of_a_server_fails_no_call(
                 (broker.stop, broker.start),
                 (broker.kill, broker.start),
             ):
-                await asyncio.sleep(BEFORE_AND_AFTER_SECONDS)
+                await asyncio.sleep(BETWEEN_SECONDS)
                 await asyncio.to_thread(end)
                 await asyncio.to_thread(start)
                 before = calls.told

@@ -38,15 +38,21 @@ async def refuses(url: str) -> None:
 
 
 async def test_gateway_told_to_end_answers_what_is_under_way_and_accepts_nothing_new(
-    badges: Installation, demo: DemoTenant
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
 ) -> None:
-    gateway = await badges.gateway().ready()
+    gateway = badges.gateway()
+    badges.worker()
+    await asyncio.gather(*(service.ready() for service in badges.services))
     async with httpx.AsyncClient(base_url=gateway.url, headers={"X-API-Key": demo.live_key}, timeout=15) as client:
-        under_way = asyncio.create_task(client.post(PATH, json=AWARD))
-        await read_topic(badges.kafka, topics_of(badges.kafka).award_requests, at_least=1)
-        gateway.send(signal.SIGTERM)
-        await refuses(gateway.url)
-        badges.worker()
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE awards IN ACCESS EXCLUSIVE MODE")
+            under_way = asyncio.create_task(client.post(PATH, json=AWARD))
+            async with asyncio.timeout(3):
+                while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    await asyncio.sleep(0.02)
+            gateway.send(signal.SIGTERM)
+            await refuses(gateway.url)
+            assert not under_way.done()
         answer = await under_way
     assert (answer.status_code, answer.json()["already_earned"]) == (200, False)
     assert await seconds_to_end(gateway) < CLOSING_SECONDS

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 
 import httpx
@@ -24,7 +25,7 @@ Shown = Mapping[str, tuple[str, str | None, str]]
 
 
 class BalancedTransport(httpx.AsyncBaseTransport):
-    """Sends each try to the next gateway, and notes in the ledger what became of it."""
+    """Sends each try to the next gateway that accepts a connection, and notes in the ledger what became of it."""
 
     def __init__(self, urls: Sequence[str], note: Callable[[httpx.Request, httpx.Response | None], None]) -> None:
         self._urls = [httpx.URL(url) for url in urls]
@@ -34,6 +35,12 @@ class BalancedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a try; it is noted whether it is answered or not."""
+        for _ in self._urls[1:]:
+            with suppress(httpx.ConnectError):
+                return await self._send(request)
+        return await self._send(request)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         chosen = self._urls[next(self._turns) % len(self._urls)]
         request.url = request.url.copy_with(host=chosen.host, port=chosen.port)
         try:
