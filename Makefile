@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCES := services libs tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos check format lock clean
+.PHONY: help up test chaos bench check format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: $(READY) ## Run all the tests (ARGS="-k name", ARGS="-n 0" for one process
 
 chaos: $(READY) ## Break everything at random under load, then check the promise (ARGS="--seconds 900 --seed 7")
 	@PYTHONPATH=tests $(BIN)/python -m chaos.suite $(ARGS)
+
+bench: $(READY) ## Measure it beside what a team would write, and the hardware (ARGS="--quick", "--only KEY")
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 check: $(READY) ## Check style, types, imports and dependencies
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,0 +1,108 @@
+"""What the hardware, Postgres and Kafka give when nothing of ours is in the way."""
+
+from datetime import UTC, datetime
+from statistics import median
+from time import perf_counter
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from bench.installation import Installation, badge_id, connected
+from bench.participants import newcomer
+from bench.setting import Figures, Setting
+from messaging.clients import create_producer, create_reader, stop_producer
+
+BATCH = 1000
+_VALUE = b"x" * 400
+"""About as large as an event."""
+
+_INSERT = """
+    INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source, topic, partition, "offset")
+    SELECT $1, participant_id, $2, $3, participant_id, '/bench', 'award_requests', 0, 0
+    FROM unnest($4::text[]) AS participant_id
+"""
+
+
+async def bare_insert(setting: Setting) -> Figures:
+    """Insert rows into `awards` itself, 1,000 in a statement and transaction, in the order of the key."""
+    rows = setting.effort.drained
+    batches = [sorted(map(newcomer, range(first, min(first + BATCH, rows)))) for first in range(0, rows, BATCH)]
+    async with setting.installation() as place, connected(place) as connection:
+        badge = await badge_id(place)
+        statement = await connection.prepare(_INSERT)
+        now = datetime.now(UTC)
+        began = perf_counter()
+        for batch in batches:
+            await statement.fetch(place.tenant_id, badge, now, batch)
+        return {"bare_insert_per_second": rows / (perf_counter() - began)}
+
+
+async def postgres_commit(setting: Setting) -> Figures:
+    """Insert one row, and commit."""
+    async with setting.installation() as place, connected(place) as connection:
+        badge = await badge_id(place)
+        statement = await connection.prepare(_INSERT)
+        times = []
+        for number in range(setting.effort.transactions):
+            began = perf_counter()
+            await statement.fetch(place.tenant_id, badge, datetime.now(UTC), [newcomer(number)])
+            times.append(perf_counter() - began)
+    return {"postgres_commit_ms": median(times) * 1000}
+
+
+async def produce_and_consume(setting: Setting) -> Figures:
+    """Publish records one after the other with acks=all, then read them all."""
+    async with setting.installation() as place:
+        began = perf_counter()
+        await _produce(place, setting.effort.produced)
+        produced = perf_counter()
+        seconds = await _consume(place, setting.effort.produced)
+    return {
+        "bare_produce_per_second": setting.effort.produced / (produced - began),
+        "bare_consume_per_second": setting.effort.produced / seconds,
+    }
+
+
+async def kafka_transaction(setting: Setting) -> Figures:
+    """Publish one record in a transaction, and commit."""
+    async with setting.installation() as place:
+        producer = AIOKafkaProducer(**place.kafka.connection(), transactional_id=f"{place.kafka.prefix}bench")
+        await producer.start()
+        times = []
+        try:
+            for _ in range(setting.effort.transactions):
+                began = perf_counter()
+                async with producer.transaction():
+                    await producer.send_and_wait(place.topics.badge_awarded, _VALUE)
+                times.append(perf_counter() - began)
+        finally:
+            await stop_producer(producer)
+    return {"kafka_transaction_ms": median(times) * 1000}
+
+
+async def _produce(place: Installation, records: int) -> None:
+    producer = create_producer(place.kafka, linger_ms=5)
+    await producer.start()
+    try:
+        for number in range(records):
+            await producer.send(place.topics.badge_awarded, _VALUE, key=UUID(int=number).bytes)
+        await producer.flush()
+    finally:
+        await stop_producer(producer)
+
+
+async def _consume(place: Installation, records: int) -> float:
+    reader = create_reader(place.kafka)
+    await reader.start()
+    try:
+        numbers = await reader._client._wait_on_metadata(place.topics.badge_awarded)  # noqa: SLF001 - no public way without a subscription
+        partitions = [TopicPartition(place.topics.badge_awarded, number) for number in numbers]
+        began, seen = perf_counter(), 0
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        while seen < records:
+            seen += sum(len(found) for found in (await reader.getmany(timeout_ms=1000)).values())
+        return perf_counter() - began
+    finally:
+        await reader.stop()

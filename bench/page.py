@@ -1,0 +1,114 @@
+"""The part of `docs/performance.md` that a run writes; what people wrote around it stays."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.display import shown
+from bench.results import Results, Spread
+from bench.table import MEASURES
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+_NEW = f"""\
+# Performance
+
+`make bench` measures it all again, side by side in one run (`ARGS="--quick"`, `"--only KEY"`, `"--scale 0.1"`;
+`--write` writes this page). Kafka, Postgres, the load and what is measured share one machine, whose speed changes from
+minute to minute: **only ratios are claims**. Each is taken within one round; shown are the median of the rounds, the
+least and the most.
+
+{BEGIN}
+{END}
+"""
+_CHARTS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
+    (
+        "Queued requests, awards a second until the last event is visible",
+        (
+            ("bare insert loop, no events", "bare_insert_per_second"),
+            ("ours, duplicates", "duplicates_per_second"),
+            ("ours, fresh", "drain_per_second"),
+            ("ours, among 10 million awards", "drain_among_many_per_second"),
+            ("peer (a), one by one", "one_by_one_per_second"),
+        ),
+    ),
+    (
+        "HTTP award calls a second, 32 callers",
+        (
+            ("handler that does nothing", "no_op_rps"),
+            ("ours", "http_rps"),
+            ("peer (b), dual write", "dual_write_rps"),
+            ("peer (c), the same with an ORM", "orm_dual_write_rps"),
+            ("ours, duplicates", "http_duplicates_rps"),
+            ("peer (b), duplicates", "dual_write_duplicates_rps"),
+            ("peer (c), duplicates", "orm_dual_write_duplicates_rps"),
+        ),
+    ),
+    (
+        "HTTP award call, p50 of one caller, ms",
+        (
+            ("handler that does nothing", "no_op_single_p50_ms"),
+            ("ours", "http_single_p50_ms"),
+            ("peer (b), dual write", "dual_write_single_p50_ms"),
+            ("peer (c), the same with an ORM", "orm_dual_write_single_p50_ms"),
+        ),
+    ),
+    (
+        "Lists a second, 32 callers",
+        (("ours", "list_rps"), ("bare handler, the same SQL", "bare_list_rps")),
+    ),
+)
+_BAR = 40
+
+
+def write_page(results: Results, path: Path) -> None:
+    """Put the results between the marks of the page; make the page if there is none."""
+    page = path.read_text(encoding="utf-8") if path.exists() else _NEW
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    content = "\n".join(_lines(results))
+    path.write_text(f"{before}{BEGIN}\n{content}\n{END}{after}", encoding="utf-8")
+
+
+def _lines(results: Results) -> Iterator[str]:
+    machine = results.machine
+    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
+    yield f"Measured {results.started} on {machine.cores} cores, {machine.memory_gib} GiB ({machine.system}), shared by"
+    yield f"all of it. {results.rounds} rounds, scale {results.scale:g}. Versions: {versions}."
+    yield ""
+    yield "| measure | median | least … most | target | |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for measure in MEASURES:
+        spread = results.ratios.get(measure.key) or results.figures.get(measure.key)
+        if spread is not None:
+            verdict = "met" if measure.target.is_met(spread.median) else "**missed**"
+            yield f"| {measure.title} (`{measure.key}`) | {_cells(spread)} | {measure.target} | {verdict} |"
+    for title, bars in _CHARTS:
+        yield from _chart(results, title, bars)
+    yield from _processor_times(results)
+
+
+def _chart(results: Results, title: str, bars: Sequence[tuple[str, str]]) -> Iterator[str]:
+    found = [(name, results.figures[key].median) for name, key in bars if key in results.figures]
+    if not found:
+        return
+    longest, width = max(value for _, value in found), max(len(name) for name, _ in found)
+    yield from ("", f"### {title}", "```")
+    for name, value in found:
+        yield f"{name:<{width}}  {'█' * max(1, round(_BAR * value / longest))} {shown(value)}"
+    yield "```"
+
+
+def _processor_times(results: Results) -> Iterator[str]:
+    times = {key: spread for key, spread in results.figures.items() if "_cpu_" in key}
+    if not times:
+        return
+    components = ("gateway", "app", "worker", "kafka", "postgres")
+    yield from ("", "### Processor time per request, µs", "")
+    yield f"| | {' | '.join(components)} |"
+    yield f"| --- |{' ---: |' * len(components)}"
+    for prefix in dict.fromkeys(key.partition("_cpu_")[0] for key in times):
+        found = (times.get(f"{prefix}_cpu_{component}_us") for component in components)
+        yield f"| {prefix} | {' | '.join('' if one is None else shown(one.median) for one in found)} |"
+
+
+def _cells(spread: Spread) -> str:
+    return f"{shown(spread.median)} | {shown(spread.least)} … {shown(spread.most)}"
