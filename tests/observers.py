@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from messaging.clients import create_reader
 from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
 
 
 async def read_topic(
@@ -45,6 +47,18 @@ async def read_topic(
         return records
     finally:
         await consumer.stop()
+
+
+async def worker_group(kafka: KafkaSettings) -> tuple[str, frozenset[str]]:
+    """The state of the workers' group, and its members: whoever joins anew has another id."""
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([topics_of(kafka).worker_group])
+        ((_code, _group, state, _kind, _protocol, members, *_rest),) = answer.groups
+        return state, frozenset(member[0] for member in members)
+    finally:
+        await admin.close()
 
 
 def header(record: ConsumerRecord, name: str) -> str | None:

