@@ -55,9 +55,16 @@ class PostgresProcess:
 class KafkaProcess:
     """A broker that can be killed and started again on the same port and data, with other properties if wanted."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
-        """Choose free ports, fetch the jars if they are not there; nothing runs before `start`."""
-        jars = kafka_jars.install(Console(stderr=True))
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        overrides: Mapping[str, str] | None = None,
+        lock: Path = kafka_jars.LOCK,
+    ) -> None:
+        """Choose free ports, fetch the jars of the lock if they are not there; nothing runs before `start`."""
+        jars = kafka_jars.install(Console(stderr=True), lock=lock)
         port = port or _free_port()
         controller_port = next_free(port + 1, {port})
         self.server = KafkaServer(

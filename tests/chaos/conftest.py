@@ -1,4 +1,7 @@
-"""What needs the machine for itself `make test` leaves out; `make test ARGS="-n 0 -m whole_round"` runs it alone."""
+"""What needs the machine for itself, or another broker, `make test` leaves out.
+
+`make test ARGS="-n 0 -m whole_round"` runs it alone.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +18,7 @@ from servers import KafkaProcess, PostgresProcess
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "whole_round: a round of `make chaos`, run by itself")
     config.addinivalue_line("markers", "whole_backlog: a million requests in the queue, run by itself")
+    config.addinivalue_line("markers", "other_release: a broker that is not ours and has to be fetched, run by itself")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The jars of Apache Kafka: locked in kafka_jars.lock, fetched by jgo, kept in the user's cache folder.
 
-`python -m devstack.kafka_jars --lock` resolves ROOTS again and rewrites the lock: to be run, and its difference read,
-when a version in ROOTS changes.
+`python -m devstack.kafka_jars --lock` resolves the jars again and rewrites the lock: to be run, and its difference
+read, when a version below changes. `--lock VERSION --file FILE` makes a lock of another release, in a file of its own.
 """
 
 import argparse
@@ -9,9 +9,10 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -27,12 +28,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from devstack.errors import StackError
 
 KAFKA_VERSION = "4.2.2"
-# The marks of exclamation keep jgo from letting one root's managed versions override the other's.
-ROOTS = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}!+org.apache.logging.log4j:log4j-slf4j-impl:2.25.5!"
 LOCK = Path(__file__).with_name("kafka_jars.lock")
-_HEADER = (
-    "# The jars of the embedded Kafka: coordinates, bytes, SHA-256. Made by `python -m devstack.kafka_jars --lock`.\n"
-)
+_BROKER = "kafka_2.13"
+# The marks of exclamation keep jgo from letting one root's managed versions override the other's.
+_ROOTS = f"org.apache.kafka:{_BROKER}:{{release}}!+org.apache.logging.log4j:log4j-slf4j-impl:2.25.5!"
 _CONNECTIONS = 6
 _ATTEMPTS = 3
 _PAUSE_S = 0.5
@@ -67,13 +66,20 @@ def locked_jars(lock: Path = LOCK) -> list[Jar]:
     return jars
 
 
+def release_of(jars: Sequence[Jar]) -> str:
+    """Return the version of Kafka that a lock is for."""
+    return next(jar.version for jar in jars if jar.artifact == _BROKER)
+
+
 def install(console: Console, *, lock: Path = LOCK) -> Path:
     """Return a folder of the locked jars, fetching them when it is not there yet or not whole.
+
+    Each release has a folder of its own.
 
     Raises StackError when a jar cannot be had, or is not the locked one.
     """
     jars = locked_jars(lock)
-    place = cache_folder() / f"kafka-{KAFKA_VERSION}"
+    place = cache_folder() / f"kafka-{release_of(jars)}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(place.with_name(f"{place.name}.lock")):
         if _wrong_jar(place, jars) is not None:
@@ -117,7 +123,7 @@ def _fetch_into(place: Path, jars: list[Jar], console: Console) -> None:
         wrong = _wrong_jar(fetched, jars)
         if wrong is not None:
             msg = (
-                f"{wrong.file_name} ({wrong.group}) is not the one that {LOCK.name} names: its SHA-256 differs. "
+                f"{wrong.file_name} ({wrong.group}) is not the one that the lock names: its SHA-256 differs. "
                 "Nothing was installed. The repository it came from, or something on the way, serves another file."
             )
             raise StackError(msg)
@@ -161,7 +167,7 @@ def _download_one(maven: MavenContext, jar: Jar) -> Path:
 def _unreachable(maven: MavenContext, jar: Jar, error: Exception) -> StackError:
     repositories = ", ".join(maven.remote_repos.values())
     return StackError(
-        f"{jar.file_name} of Apache Kafka {KAFKA_VERSION} could not be fetched from {repositories}: {error}. "
+        f"{jar.file_name} of Apache Kafka could not be fetched from {repositories}: {error}. "
         f"The jars are needed once and are then kept in {cache_folder()}. "
         "Check the network; behind a proxy set HTTPS_PROXY; or name a mirror of Maven Central under "
         "[repositories] in ~/.config/jgo.conf."
@@ -173,7 +179,7 @@ def _shown(console: Console, jars: list[Jar]) -> Iterator[Progression]:
     """Show one bar for all jars; off a terminal a line has to do."""
     total = sum(jar.size for jar in jars)
     console.print(
-        f"Fetching Apache Kafka {KAFKA_VERSION}, once: {len(jars)} jars, {total / 1e6:.0f} MB", highlight=False
+        f"Fetching Apache Kafka {release_of(jars)}, once: {len(jars)} jars, {total / 1e6:.0f} MB", highlight=False
     )
     columns = (TextColumn("  "), BarColumn(), DownloadColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -186,11 +192,12 @@ def _shown(console: Console, jars: list[Jar]) -> Iterator[Progression]:
         yield one_file
 
 
-def resolve_lock() -> list[Jar]:
-    """Resolve ROOTS against the repositories and return what the lock should say."""
+def resolve_lock(release: str) -> list[Jar]:
+    """Resolve a release against the repositories and return what its lock should say."""
     with tempfile.TemporaryDirectory() as work:
         maven = MavenContext(repo_cache=Path(work))
-        roots = [maven.create_dependency(replace(root, scope="compile")) for root in Endpoint.parse(ROOTS).coordinates]
+        coordinates = Endpoint.parse(_ROOTS.format(release=release)).coordinates
+        roots = [maven.create_dependency(replace(root, scope="compile")) for root in coordinates]
         given, found = maven.resolver.resolve(roots)
         wanted = [*given, *(one for one in found if one.scope in {"compile", "runtime"})]
         return sorted(_lock_line(one.artifact.resolve(), one) for one in wanted)
@@ -210,12 +217,18 @@ def _lock_line(path: Path, of: Dependency) -> Jar:
 def main() -> None:
     """Fetch the jars, or with --lock rewrite the lock."""
     parser = argparse.ArgumentParser(prog="python -m devstack.kafka_jars", description=main.__doc__)
-    parser.add_argument("--lock", action="store_true", help="resolve the versions again and rewrite kafka_jars.lock")
-    if not parser.parse_args().lock:
-        Console().print(install(Console()))
+    parser.add_argument("--file", type=Path, default=LOCK, help="the lock; by default that of the embedded Kafka")
+    parser.add_argument(
+        "--lock", nargs="?", const=KAFKA_VERSION, metavar="VERSION", help="resolve the jars again and write the lock"
+    )
+    given = parser.parse_args()
+    if given.lock is None:
+        Console().print(install(Console(), lock=given.file))
         return
-    lines = [f"{jar.group}:{jar.artifact}:{jar.version} {jar.size} {jar.sha256}\n" for jar in resolve_lock()]
-    LOCK.write_text(_HEADER + "".join(lines), encoding="ascii")
+    call = " ".join([parser.prog, *sys.argv[1:]])
+    lines = [f"# The jars of Apache Kafka: coordinates, bytes, SHA-256. Made by `{call}`.\n"]
+    lines += [f"{jar.group}:{jar.artifact}:{jar.version} {jar.size} {jar.sha256}\n" for jar in resolve_lock(given.lock)]
+    given.file.write_text("".join(lines), encoding="ascii")
 
 
 if __name__ == "__main__":
