@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +26,22 @@ class Ended:
         return found
 
 
-async def begin(place: Installation, *arguments: str, **options: Any) -> asyncio.subprocess.Process:
-    """Start the command."""
-    environment = {
-        **os.environ,
+async def begin(
+    place: Installation, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
+) -> asyncio.subprocess.Process:
+    """Start the command; `environment` comes on top of the installation's."""
+    settings = {
         "BADGES_DATABASE_URL": place.database_url,
         "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
         "BADGES_KAFKA_PREFIX": place.kafka.prefix,
     }
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "badgectl", *arguments, stdout=pipe, stderr=pipe, env=environment, **options
+        *(sys.executable, "-m", "badgectl", *arguments),
+        stdout=pipe,
+        stderr=pipe,
+        env={**os.environ, **settings, **(environment or {})},
+        **options,
     )
 
 
@@ -46,7 +52,9 @@ async def ended(process: asyncio.subprocess.Process, *, typed: str | None = None
     return Ended(process.returncode, out.decode(), err.decode())
 
 
-async def badgectl(place: Installation, *arguments: str, typed: str | None = None) -> Ended:
+async def badgectl(
+    place: Installation, *arguments: str, typed: str | None = None, environment: Mapping[str, str] | None = None
+) -> Ended:
     """Run the command to its end."""
     stdin = asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE
-    return await ended(await begin(place, *arguments, stdin=stdin), typed=typed)
+    return await ended(await begin(place, *arguments, environment=environment, stdin=stdin), typed=typed)

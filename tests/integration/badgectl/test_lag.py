@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
 import struct
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -21,6 +19,7 @@ from devstack.seed import DemoTenant
 from messaging.award_requested import encode_request
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
+from operator_commands import Ended, badgectl, begin, ended
 from processes import Installation
 from trimming import delete_records
 
@@ -28,43 +27,17 @@ PARTITIONS = 4
 NOWHERE = "127.0.0.1:1"
 
 
-@asynccontextmanager
-async def badgectl(
-    place: Installation, *arguments: str, **environment: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "badgectl", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={
-            **os.environ,
-            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
-            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
-            "BADGES_DATABASE_URL": place.database_url,
-            **environment,
-        },
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def run(place: Installation, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
-    """Exit code, output and errors of `badgectl lag`."""
-    async with badgectl(place, "lag", *arguments, **environment) as process, asyncio.timeout(60):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+async def run(place: Installation, *arguments: str, **environment: str) -> Ended:
+    """`badgectl lag`, to its end."""
+    async with asyncio.timeout(60):
+        return await badgectl(place, "lag", *arguments, environment=environment)
 
 
 async def sampled(place: Installation, *arguments: str) -> Mapping[str, Any]:
     """What `lag --json` prints."""
-    code, out, err = await run(place, "--json", *arguments)
-    assert (code, err) == (0, "")
-    sample: Mapping[str, Any] = json.loads(out)
-    return sample
+    told = await run(place, "--json", *arguments)
+    assert (told.code, told.err) == (0, "")
+    return told.json
 
 
 @asynccontextmanager
@@ -166,7 +139,7 @@ async def test_open_transaction_is_told_and_its_marker_is_no_request(badges: Ins
         sample = await sampled(badges)
         assert (column(sample, "lag")[0], column(sample, "held_by_open_transactions")[0]) == (2, 2)
         assert column(sample, "oldest_seconds")[0] is None
-        assert "2 offsets behind open transactions" in (await run(badges))[1]
+        assert "2 offsets behind open transactions" in (await run(badges)).out
     sample = await sampled(badges)
     assert (column(sample, "lag")[0], column(sample, "held_by_open_transactions")[0]) == (3, 0)
     assert column(sample, "oldest_seconds")[0] is not None
@@ -196,7 +169,7 @@ async def test_requests_that_were_deleted_before_a_worker_read_them_are_told(
     sample = await sampled(badges)
     assert (column(sample, "lost"), column(sample, "lag")) == ([0, 0, 2, 0], [0] * PARTITIONS)
     assert sample["award_requests"]["lost"] == 2
-    _, out, _ = await run(badges, COLUMNS="80", FORCE_COLOR="1")
+    out = (await run(badges, COLUMNS="80", FORCE_COLOR="1")).out
     assert "\x1b[31m2 offsets were deleted before a worker read them" in out
 
 
@@ -218,9 +191,9 @@ async def test_oldest_request_with_a_hostile_header_is_read(badges: Installation
 async def test_table_fits_80_columns(worker: Installation, demo: DemoTenant, connection: asyncpg.Connection) -> None:
     await publish(worker.kafka, award_request(tenant_id=demo.id))
     await drained(connection, 1)
-    code, out, err = await run(worker, COLUMNS="80", FORCE_COLOR="", TERM="dumb", TTY_COMPATIBLE="1")
-    assert (code, err) == (0, "")
-    lines = out.splitlines()
+    told = await run(worker, COLUMNS="80", FORCE_COLOR="", TERM="dumb", TTY_COMPATIBLE="1")
+    assert (told.code, told.err) == (0, "")
+    lines = told.out.splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert lines[0].split() == ["partition", "committed", "end", "lag", "in/s", "out/s", "oldest"]
     assert [line.split()[0] for line in lines[1:6]] == ["0", "1", "2", "3", "sum"]
@@ -239,31 +212,29 @@ async def test_server_that_is_away_is_an_error_and_the_other_is_still_told(
     badges: Installation, away: Mapping[str, str], still_told: str, error: str
 ) -> None:
     began = monotonic()
-    code, out, err = await run(badges, "--json", **away)
+    told = await run(badges, "--json", **away)
     assert monotonic() - began < 20
-    assert code == 1
-    assert err.count("\n") == 1
-    assert error in err
-    sample = json.loads(out)
+    assert (told.code, told.err.count("\n"), error in told.err) == (1, 1, True)
+    sample = told.json
     assert [name for name in ("outbox", "award_requests") if sample[name] is not None] == [still_told]
     assert [failure["server"] for failure in sample["failures"]] == [error.split(maxsplit=1)[0]]
-    code, out, err = await run(badges, **away)
-    assert (code, error in err, "watermark" in out) == (1, True, True)
+    told = await run(badges, **away)
+    assert (told.code, error in told.err, "watermark" in told.out) == (1, True, True)
 
 
 async def test_missing_topics_are_told(badges: Installation) -> None:
-    code, _, err = await run(badges, BADGES_KAFKA_PREFIX="nobody_")
-    assert code == 1
-    assert "a topic is missing" in err
+    told = await run(badges, BADGES_KAFKA_PREFIX="nobody_")
+    assert (told.code, "a topic is missing" in told.err) == (1, True)
 
 
 async def test_watched_lag_goes_on_until_interrupted(badges: Installation, demo: DemoTenant) -> None:
-    async with badgectl(badges, "lag", "--watch", "--json", "--seconds", "0.2") as process, asyncio.timeout(60):
-        assert process.stdout is not None
+    process = await begin(badges, "lag", "--watch", "--json", "--seconds", "0.2")
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
         assert json.loads(await process.stdout.readline())["award_requests"]["lag"] == 0
         await publish(badges.kafka, award_request(tenant_id=demo.id))
         while json.loads(await process.stdout.readline())["award_requests"]["lag"] != 1:
             pass
         process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
-    assert (process.returncode, err) == (130, b"")
+        told = await ended(process)
+    assert (told.code, told.err) == (130, "")
