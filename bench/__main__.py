@@ -3,28 +3,18 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench.display import line_of, print_results
-from bench.effort import Effort
+from bench.display import print_results
 from bench.errors import BenchError
-from bench.experiments import Experiment, chosen
-from bench.machine import this_machine
+from bench.experiments import chosen
 from bench.page import write_page
 from bench.processes import PROJECT
-from bench.results import Results, summed_up
-from bench.servers import open_servers
-from bench.setting import Setting
-from bench.wrk import find_wrk
+from bench.run import Run
 from devstack.errors import StackError
 from devstack.layout import StackFolder
 
@@ -33,15 +23,6 @@ PAGE = PROJECT / "docs" / "performance.md"
 _INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What was asked for."""
-
-    experiments: Sequence[Experiment]
-    rounds: int
-    scale: float
 
 
 @app.command()
@@ -57,11 +38,13 @@ def bench(
     """Measure side by side: ours, what a team would write itself, and what the hardware allows."""
     # Its warnings are of topics that are a moment old; what fails is an error of ours.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell has what it runs in the background ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     progress_console = Console(stderr=True)
+    FOLDER.parent.mkdir(mode=0o700, exist_ok=True)
     try:
         run = Run(experiments=chosen(only or (), is_quick=quick), rounds=rounds, scale=scale)
-        results = asyncio.run(_measured(run, progress_console))
+        results = asyncio.run(run.measured(StackFolder((FOLDER / "stack").resolve()), progress_console))
     except (BenchError, StackError) as error:
         progress_console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(1) from error
@@ -74,38 +57,9 @@ def bench(
         typer.echo(results.as_json(), nl=False)
     else:
         print_results(results, Console())
-
-
-async def _measured(run: Run, console: Console) -> Results:
-    wrk = find_wrk()
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    effort = Effort().scaled(run.scale)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    async with open_servers(StackFolder((FOLDER / "stack").resolve()), console) as servers, AsyncExitStack() as kept:
-        machine = await this_machine(servers)
-        with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-            setting = Setting(servers=servers, wrk=wrk, effort=effort, kept=kept)
-            rounds = await _rounds(run, setting, progress)
-    return summed_up(rounds, started=started, scale=run.scale, effort=effort, machine=machine)
-
-
-async def _rounds(run: Run, setting: Setting, progress: Progress) -> list[dict[str, float]]:
-    once = [one for one in run.experiments if one.is_once]
-    task = progress.add_task("", total=len(run.experiments) * run.rounds - len(once) * (run.rounds - 1))
-    rounds: list[dict[str, float]] = []
-    for number in range(run.rounds):
-        setting.round = number
-        rounds.append({})
-        for experiment in run.experiments:
-            if experiment.is_once and number:
-                continue
-            name = f"round {number + 1}: {experiment.name}"
-            progress.update(task, description=name)
-            found = await experiment.run(setting)
-            progress.console.print(f"{name}: {line_of(found)}", highlight=False, soft_wrap=True)
-            rounds[-1] |= found
-            progress.advance(task)
-    return rounds
+    if results.failed:
+        progress_console.print(f"[red]error:[/] not measured in every round: {', '.join(results.failed)}")
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The results for people at a terminal."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench.results import Results, Spread
 from bench.setting import Figures
@@ -25,7 +25,7 @@ def print_results(results: Results, console: Console) -> None:
 
 
 def _targets(results: Results) -> Table:
-    table = Table("measure", "what", "median", "least … most", "target", "", title="Targets")
+    table = Table(Column("measure", no_wrap=True), "what", "median", "least … most", "target", "", title="Targets")
     for measure in MEASURES:
         spread = results.ratios.get(measure.key) or results.figures.get(measure.key)
         if spread is not None:
@@ -35,7 +35,7 @@ def _targets(results: Results) -> Table:
 
 
 def _figures(results: Results) -> Table:
-    table = Table("figure", "median", "least … most", title="Figures")
+    table = Table(Column("figure", no_wrap=True), "median", "least … most", title="Figures")
     for key, spread in results.figures.items():
         table.add_row(key, *_cells(spread))
     return table

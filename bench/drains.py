@@ -12,7 +12,7 @@ from bench.installation import Installation, connected
 from bench.processes import Running
 from bench.visibility import watching
 
-DRAIN_SECONDS = 900
+DRAIN_SECONDS = 1800
 
 _WAITING = "SELECT count(DISTINCT pid) FROM pg_locks WHERE relation = 'awards'::regclass AND NOT granted"
 

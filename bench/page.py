@@ -11,13 +11,27 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _NEW = f"""\
 # Performance
 
-`make bench` measures it all again, side by side in one run (`ARGS="--quick"`, `"--only KEY"`, `"--scale 0.1"`;
-`--write` writes this page). Kafka, Postgres, the load and what is measured share one machine, whose speed changes from
-minute to minute: **only ratios are claims**. Each is taken within one round; shown are the median of the rounds, the
-least and the most.
+`make bench` measures all of this again, side by side in one run, and `make bench ARGS="--write"` writes this page.
+Kafka, Postgres, the load and what is measured share one machine, whose speed changes from minute to minute: **only
+ratios are claims**. Each is taken within one round; shown are the median of the rounds, the least and the most.
 
 {BEGIN}
 {END}
+
+## How it is measured
+- **Peers** (`bench/peers`), as a team would write them in an afternoon, on the same tables and topics: (a) a FastStream
+  worker that takes one message at a time: insert, commit, publish; (b) a FastAPI handler that inserts and publishes;
+  (c) the same with SQLAlchemy's ORM. They remember keys and definitions for 5 s, as our gateway does. They lose or
+  repeat events when they die, and have no cap on calls.
+- **Ceilings**: rows inserted into `awards`, 1,000 a statement; records published and read; a FastAPI handler that does
+  nothing; the SQL of the participant's list in a bare handler; one Kafka transaction; one Postgres commit.
+- **Drains**: requests are queued first. A lock on `awards` is the starting line: the clock starts when it is released
+  and every worker stands there with a batch. It ends when a `read_committed` reader may read the last event; then the
+  events are read, and there must be exactly one for each award.
+- **HTTP**: wrk with one thread, after a warm-up; a run with a failed call does not count. Who is measured first changes
+  from round to round.
+- **Latency**: requests published at an even pace; from the publishing call until the reader has the event.
+- **Processor time**: of each process, with its children, from before the load until after it.
 """
 _CHARTS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
     (
@@ -71,8 +85,9 @@ def write_page(results: Results, path: Path) -> None:
 def _lines(results: Results) -> Iterator[str]:
     machine = results.machine
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
-    yield f"Measured {results.started} on {machine.cores} cores, {machine.memory_gib} GiB ({machine.system}), shared by"
-    yield f"all of it. {results.rounds} rounds, scale {results.scale:g}. Versions: {versions}."
+    yield f"Measured {results.started} on {machine.cores} cores and {machine.memory_gib} GiB ({machine.system})."
+    yield f"Rounds: {results.rounds}. Scale of the counts: {results.scale:g}."
+    yield f"Versions: {versions}."
     yield ""
     yield "| measure | median | least … most | target | |"
     yield "| --- | ---: | ---: | ---: | --- |"
@@ -103,11 +118,12 @@ def _processor_times(results: Results) -> Iterator[str]:
         return
     components = ("gateway", "app", "worker", "kafka", "postgres")
     yield from ("", "### Processor time per request, µs", "")
-    yield f"| | {' | '.join(components)} |"
-    yield f"| --- |{' ---: |' * len(components)}"
+    yield f"| | {' | '.join(components)} | all |"
+    yield f"| --- |{' ---: |' * len(components)} ---: |"
     for prefix in dict.fromkeys(key.partition("_cpu_")[0] for key in times):
-        found = (times.get(f"{prefix}_cpu_{component}_us") for component in components)
-        yield f"| {prefix} | {' | '.join('' if one is None else shown(one.median) for one in found)} |"
+        found = [times.get(f"{prefix}_cpu_{component}_us") for component in components]
+        cells = " | ".join("" if one is None else shown(one.median) for one in found)
+        yield f"| {prefix} | {cells} | {shown(sum(one.median for one in found if one is not None))} |"
 
 
 def _cells(spread: Spread) -> str:

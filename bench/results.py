@@ -32,6 +32,9 @@ class Results:
     scale: float
     effort: Effort
     machine: Machine
+    failed: Sequence[str]
+    """Experiments that did not succeed in every round."""
+
     ratios: Mapping[str, Spread]
     figures: Mapping[str, Spread]
 
@@ -49,6 +52,7 @@ class Results:
             "scale": self.scale,
             "effort": asdict(self.effort),
             "machine": asdict(self.machine),
+            "failed": list(self.failed),
             "ratios": {key: _rounded(spread.median) for key, spread in self.ratios.items()},
             "figures": {key: _rounded(spread.median) for key, spread in self.figures.items()},
             "spread": {key: [_rounded(spread.least), _rounded(spread.most)] for key, spread in both.items()},
@@ -59,7 +63,15 @@ class Results:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def summed_up(rounds: Sequence[Figures], *, started: str, scale: float, effort: Effort, machine: Machine) -> Results:
+def summed_up(
+    rounds: Sequence[Figures],
+    *,
+    started: str,
+    scale: float,
+    effort: Effort,
+    machine: Machine,
+    failed: Sequence[str] = (),
+) -> Results:
     """Take medians over the rounds; a ratio is worked out within each round first."""
     keys = dict.fromkeys(key for figures in rounds for key in figures)
     ratios = {
@@ -73,6 +85,7 @@ def summed_up(rounds: Sequence[Figures], *, started: str, scale: float, effort: 
         scale=scale,
         effort=effort,
         machine=machine,
+        failed=failed,
         ratios={key: _spread(values) for key, values in ratios.items() if values},
         figures={key: _spread([figures[key] for figures in rounds if key in figures]) for key in keys},
     )

@@ -21,6 +21,7 @@ from devstack.ports import next_free
 from devstack.postgres import PostgresServer
 from devstack.running import running, stop
 from devstack.seed import DemoTenant, seed_demo_tenant
+from devstack.stack import uninterrupted
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
 from storage.migrate import upgrade
@@ -95,9 +96,10 @@ async def open_servers(folder: StackFolder, console: Console) -> AsyncIterator[S
         try:
             yield await _start(folder, console)
         finally:
-            _end_all(folder)
-            for data in (folder.postgres, folder.kafka):
-                shutil.rmtree(data, ignore_errors=True)
+            with uninterrupted():
+                _end_all(folder)
+                for data in (folder.postgres, folder.kafka):
+                    shutil.rmtree(data, ignore_errors=True)
 
 
 def _end_all(folder: StackFolder) -> None:

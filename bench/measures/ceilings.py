@@ -1,5 +1,6 @@
 """What the hardware, Postgres and Kafka give when nothing of ours is in the way."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
@@ -19,22 +20,23 @@ _VALUE = b"x" * 400
 
 _INSERT = """
     INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source, topic, partition, "offset")
-    SELECT $1, participant_id, $2, $3, participant_id, '/bench', 'award_requests', 0, 0
-    FROM unnest($4::text[]) AS participant_id
+    SELECT * FROM unnest(
+        $1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[],
+        $7::text[], $8::int[], $9::bigint[]
+    )
 """
 
 
 async def bare_insert(setting: Setting) -> Figures:
     """Insert rows into `awards` itself, 1,000 in a statement and transaction, in the order of the key."""
     rows = setting.effort.drained
-    batches = [sorted(map(newcomer, range(first, min(first + BATCH, rows)))) for first in range(0, rows, BATCH)]
     async with setting.installation() as place, connected(place) as connection:
         badge = await badge_id(place)
+        batches = [_columns(place, badge, range(first, min(first + BATCH, rows))) for first in range(0, rows, BATCH)]
         statement = await connection.prepare(_INSERT)
-        now = datetime.now(UTC)
         began = perf_counter()
         for batch in batches:
-            await statement.fetch(place.tenant_id, badge, now, batch)
+            await statement.fetch(*batch)
         return {"bare_insert_per_second": rows / (perf_counter() - began)}
 
 
@@ -45,10 +47,27 @@ async def postgres_commit(setting: Setting) -> Figures:
         statement = await connection.prepare(_INSERT)
         times = []
         for number in range(setting.effort.transactions):
+            row = _columns(place, badge, range(number, number + 1))
             began = perf_counter()
-            await statement.fetch(place.tenant_id, badge, datetime.now(UTC), [newcomer(number)])
+            await statement.fetch(*row)
             times.append(perf_counter() - began)
     return {"postgres_commit_ms": median(times) * 1000}
+
+
+def _columns(place: Installation, badge: UUID, numbers: range) -> Sequence[Sequence[object]]:
+    """A row for each newcomer, as the arrays of `_INSERT`."""
+    count = len(numbers)
+    return (
+        [place.tenant_id] * count,
+        sorted(map(newcomer, numbers)),
+        [badge] * count,
+        [datetime.now(UTC)] * count,
+        [f"first-{number}" for number in numbers],
+        ["/bench"] * count,
+        [place.topics.award_requests] * count,
+        [number % 12 for number in numbers],
+        list(numbers),
+    )
 
 
 async def produce_and_consume(setting: Setting) -> Figures:
