@@ -51,7 +51,7 @@ class WorkerMetrics:
         )
         self.relay_is_refusing = Gauge(
             "badges_relay_is_refusing",
-            "1 while Kafka's watermark is below the mirror: see the runbook",
+            "1 while Kafka's watermark is below the mirror or above every number: see the runbook",
             registry=registry,
         )
         self.relay_messages = Counter("badges_relay_messages", "Events and dead letters published", registry=registry)
