@@ -37,7 +37,7 @@ async def drain(
 
     The clock starts when every worker stands ready with its first batch.
     """
-    async with watching(place) as visibility:
+    async with watching(place.kafka) as visibility:
         async with _starting_line(place) as onlooker:
 
             async def all_wait() -> bool:

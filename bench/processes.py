@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,17 +93,14 @@ class Running:
 
             await self.until(is_ready, "ready")
 
-    async def until(self, holds: Callable[[], object], what: str) -> None:
-        """Return when `holds()` is true, awaited where it has to be.
+    async def until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Return when `holds()` is true.
 
         Raises:
             BenchError: not within a minute, or the process has ended.
         """
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
-        while True:
-            found = holds()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
+        while not await holds():
             if not self.runs or asyncio.get_running_loop().time() > deadline:
                 raise BenchError(f"{self._command.name} is not {what}:\n{tail(self._log, _SHOWN_LINES)}")
             await asyncio.sleep(0.05)

@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from bench.errors import BenchError
-from bench.installation import Installation
 from messaging.clients import create_reader
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
 
 LOOK_SECONDS = 0.03
 STILL_SECONDS = 1.0
@@ -77,13 +78,14 @@ class Visibility:
 
 
 @asynccontextmanager
-async def watching(place: Installation) -> AsyncIterator[Visibility]:
+async def watching(kafka: KafkaSettings) -> AsyncIterator[Visibility]:
     """Lend a watch that counts from now on."""
-    reader = create_reader(place.kafka, fetch_max_wait_ms=100)
+    topic = topics_of(kafka).badge_awarded
+    reader = create_reader(kafka, fetch_max_wait_ms=100)
     await reader.start()
     try:
-        numbers = await reader._client._wait_on_metadata(place.topics.badge_awarded)  # noqa: SLF001 - no public way without a subscription
-        partitions = [TopicPartition(place.topics.badge_awarded, number) for number in sorted(numbers)]
+        numbers = await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - no public way without a subscription
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         ends = await reader.end_offsets(partitions)
         reader.assign(partitions)
         for partition in partitions:

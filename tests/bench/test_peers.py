@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import asyncpg
 import httpx
@@ -13,13 +15,9 @@ from messaging.topics import topics_of
 from observers import read_topic
 from processes import Installation, Service
 
+StartPeer: TypeAlias = Callable[..., Awaitable[Service]]
 AWARD = {"participant_id": "user_123", "badge_code": "power_user", "metadata": {"trigger": "10th_login"}}
 PATH = "/api/v1/gamify/badges/award"
-
-
-async def peer(badges: Installation, module: str, **settings: str) -> Service:
-    service = badges._start(module, [sys.executable, "-m", f"bench.peers.{module}"], "PEER", settings)
-    return await service.ready()
 
 
 async def assert_one_award_one_event(badges: Installation, connection: asyncpg.Connection) -> None:
@@ -34,9 +32,9 @@ async def assert_one_award_one_event(badges: Installation, connection: asyncpg.C
 
 @pytest.mark.parametrize("module", ["dual_write", "orm_dual_write"])
 async def test_dual_writing_peer_awards_once_and_publishes_once(
-    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, module: str
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, start_peer: StartPeer, module: str
 ) -> None:
-    service = await peer(badges, module)
+    service = await start_peer(module)
     async with httpx.AsyncClient(base_url=service.url, headers={"X-API-Key": demo.live_key}) as client:
         first, second = [(await client.post(PATH, json=AWARD)).raise_for_status().json() for _ in range(2)]
         unknown = await client.post(PATH, json=AWARD | {"badge_code": "unknown"})
@@ -59,7 +57,7 @@ async def test_one_by_one_peer_awards_once_and_publishes_once(
 
 
 async def test_bare_list_answers_as_the_gateway_does(
-    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, start_peer: StartPeer
 ) -> None:
     await connection.execute(
         "INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source)"
@@ -67,7 +65,7 @@ async def test_bare_list_answers_as_the_gateway_does(
         " WHERE tenant_id = $1 AND code <> 'first_steps'",
         demo.id,
     )
-    ours, bare = await badges.gateway().ready(), await peer(badges, "bare_list", tenant_id=demo.id)
+    ours, bare = await badges.gateway().ready(), await start_peer("bare_list", tenant_id=demo.id)
     async with httpx.AsyncClient(headers={"X-API-Key": demo.live_key}) as client:
         for participant in ("user_123", "nobody"):
             path = f"/api/v1/gamify/participants/{participant}/badges"
@@ -75,8 +73,8 @@ async def test_bare_list_answers_as_the_gateway_does(
             assert answers[0] == answers[1]
 
 
-async def test_handler_that_does_nothing_answers_like_an_award(badges: Installation) -> None:
-    service = await peer(badges, "no_op")
+async def test_handler_that_does_nothing_answers_like_an_award(start_peer: StartPeer) -> None:
+    service = await start_peer("no_op")
     async with httpx.AsyncClient(base_url=service.url) as client:
         answer = (await client.post(PATH, json=AWARD)).raise_for_status().json()
     assert answer["participant_id"] == "user_123"
