@@ -57,7 +57,7 @@ EXPERIMENTS = (
     Experiment(
         name="drain, peer (a)",
         run=drain.one_by_one,
-        gives=("one_by_one_per_second", *cpu_keys("one_by_one", "worker")),
+        gives=("one_by_one_per_second", "one_by_one_ack_first_per_second", *cpu_keys("one_by_one", "worker")),
     ),
     Experiment(
         name="drain, one and two workers",

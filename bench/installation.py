@@ -65,10 +65,11 @@ class Installation:
         words = [sys.executable, "-m", f"bench.peers.{module}"]
         return self._start_with_port(module, words, "PEER_PORT", {"PEER_TENANT_ID": str(self.tenant_id)})
 
-    def one_by_one(self) -> Running:
+    def one_by_one(self, *, acknowledges_first: bool = False) -> Running:
         """Start peer (a), as FastStream has it started."""
         words = [sys.executable, "-m", "faststream", "run", "--factory", "bench.peers.one_by_one:create_worker"]
-        return self._start("one_by_one", words, {}, url=None)
+        settings = {"PEER_ACKNOWLEDGES_FIRST": str(acknowledges_first)}
+        return self._start("one_by_one", words, settings, url=None)
 
     def stop(self) -> None:
         """End every service, those first that were started last."""

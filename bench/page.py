@@ -20,9 +20,9 @@ ratios are claims**. Each is taken within one round; shown are the median of the
 
 ## How it is measured
 - **Peers** (`bench/peers`), as a team would write them in an afternoon, on the same tables and topics: (a) a FastStream
-  worker that takes one message at a time: insert, commit, publish; (b) a FastAPI handler that inserts and publishes;
-  (c) the same with SQLAlchemy's ORM. They remember keys and definitions for 5 s, as our gateway does. They lose or
-  repeat events when they die, and have no cap on calls.
+  worker that takes one message at a time: insert, commit, publish, acknowledge; (b) a FastAPI handler that inserts and
+  publishes; (c) the same with SQLAlchemy's ORM. They remember keys and definitions for 5 s, as our gateway does. They
+  lose events when they die, and have no cap on calls.
 - **Ceilings**: rows inserted into `awards`, 1,000 a statement; records published and read; a FastAPI handler that does
   nothing; the SQL of the participant's list in a bare handler; one Kafka transaction; one Postgres commit.
 - **Drains**: requests are queued first. A lock on `awards` is the starting line: the clock starts when it is released
@@ -42,6 +42,7 @@ _CHARTS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
             ("ours, fresh", "drain_per_second"),
             ("ours, among 10 million awards", "drain_among_many_per_second"),
             ("peer (a), one by one", "one_by_one_per_second"),
+            ("peer (a), acknowledging first", "one_by_one_ack_first_per_second"),
         ),
     ),
     (

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from bench.errors import BenchError
+from bench.partitions import partitions_of
 from messaging.clients import create_reader
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
@@ -84,8 +85,7 @@ async def watching(kafka: KafkaSettings) -> AsyncIterator[Visibility]:
     reader = create_reader(kafka, fetch_max_wait_ms=100)
     await reader.start()
     try:
-        numbers = await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - no public way without a subscription
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        partitions = await partitions_of(reader, topic)
         ends = await reader.end_offsets(partitions)
         reader.assign(partitions)
         for partition in partitions:

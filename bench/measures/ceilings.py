@@ -7,10 +7,10 @@ from time import perf_counter
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import TopicPartition
 
 from bench.installation import Installation, badge_id, connected
 from bench.participants import newcomer
+from bench.partitions import partitions_of
 from bench.setting import Figures, Setting
 from messaging.clients import create_producer, create_reader, stop_producer
 
@@ -115,8 +115,7 @@ async def _consume(place: Installation, records: int) -> float:
     reader = create_reader(place.kafka)
     await reader.start()
     try:
-        numbers = await reader._client._wait_on_metadata(place.topics.badge_awarded)  # noqa: SLF001 - no public way without a subscription
-        partitions = [TopicPartition(place.topics.badge_awarded, number) for number in numbers]
+        partitions = await partitions_of(reader, place.topics.badge_awarded)
         began, seen = perf_counter(), 0
         reader.assign(partitions)
         await reader.seek_to_beginning(*partitions)

@@ -1,7 +1,9 @@
 """Queued requests: how fast they are worked off until the last event is visible."""
 
+from functools import partial
+
 from bench.backlog import publish_last_in_line, publish_requests
-from bench.drains import drain
+from bench.drains import Drained, drain
 from bench.installation import Installation, badge_id, connected
 from bench.participants import AWARDED_BEFORE
 from bench.setting import Figures, Setting, cpu_figures
@@ -32,14 +34,13 @@ async def fresh_and_duplicates(setting: Setting) -> Figures:
 
 
 async def one_by_one(setting: Setting) -> Figures:
-    """Peer (a)."""
-    requests = setting.effort.drained_one_by_one
-    async with setting.installation() as place:
-        await publish_requests(place, range(requests))
-        drained = await drain(place, place.one_by_one, requests=requests, events=requests)
+    """Peer (a); and as it is by FastStream's default, which loses messages."""
+    safe = await _one_by_one(setting, acknowledges_first=False)
+    loose = await _one_by_one(setting, acknowledges_first=True)
     return {
-        "one_by_one_per_second": drained.per_second,
-        **cpu_figures("one_by_one", drained.cpu_microseconds),
+        "one_by_one_per_second": safe.per_second,
+        "one_by_one_ack_first_per_second": loose.per_second,
+        **cpu_figures("one_by_one", safe.cpu_microseconds),
     }
 
 
@@ -61,6 +62,14 @@ async def one_and_two_workers(setting: Setting) -> Figures:
             await publish_requests(place, range(requests))
             rates[workers] = await drain(place, place.worker, requests=requests, events=requests, workers=workers)
     return {"one_worker_per_second": rates[1].per_second, "two_workers_per_second": rates[2].per_second}
+
+
+async def _one_by_one(setting: Setting, *, acknowledges_first: bool) -> Drained:
+    requests = setting.effort.drained_one_by_one
+    async with setting.installation() as place:
+        await publish_requests(place, range(requests))
+        start = partial(place.one_by_one, acknowledges_first=acknowledges_first)
+        return await drain(place, start, requests=requests, events=requests)
 
 
 async def _grown(setting: Setting) -> Installation:

@@ -6,11 +6,11 @@ from statistics import quantiles
 from time import perf_counter
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
 
 from bench.errors import BenchError
 from bench.installation import BADGE_CODE, Installation
 from bench.participants import newcomer
+from bench.partitions import partitions_of
 from bench.setting import Figures, Setting
 from domain.awards import AwardRequest
 from messaging.award_requested import encode_request
@@ -74,8 +74,7 @@ def _request(place: Installation, participant_id: str) -> AwardRequest:
 async def _open_reader(place: Installation) -> AIOKafkaConsumer:
     reader = create_reader(place.kafka)
     await reader.start()
-    numbers = await reader._client._wait_on_metadata(place.topics.badge_awarded)  # noqa: SLF001 - no public way without a subscription
-    partitions = [TopicPartition(place.topics.badge_awarded, number) for number in numbers]
+    partitions = await partitions_of(reader, place.topics.badge_awarded)
     reader.assign(partitions)
     await reader.seek_to_beginning(*partitions)
     return reader

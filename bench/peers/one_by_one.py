@@ -1,7 +1,7 @@
-"""Peer (a): a FastStream worker that takes one message at a time: insert, commit, publish.
+"""Peer (a): a FastStream worker that takes one message at a time: insert, commit, publish, acknowledge.
 
-Run by `faststream run --factory bench.peers.one_by_one:create_worker`. It acknowledges what is done, so nothing is
-lost when it dies; but an event may be, between the commit and the publishing.
+Run by `faststream run --factory bench.peers.one_by_one:create_worker`. When it dies between the commit
+and the publishing, the event is lost: the message that comes again finds the award there.
 """
 
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def create_worker() -> FastStream:
         topics.award_requests,
         group_id=topics.worker_group,
         auto_offset_reset="earliest",
-        ack_policy=AckPolicy.NACK_ON_ERROR,
+        ack_policy=AckPolicy.ACK_FIRST if settings.acknowledges_first else AckPolicy.NACK_ON_ERROR,
     )
     async def award(
         request: AwardRequested,

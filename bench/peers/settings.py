@@ -19,5 +19,8 @@ class PeerSettings(BaseSettings):
     database_connections: int = 10
     """As many as our gateway has."""
 
+    acknowledges_first: bool = False
+    """Whether peer (a) takes a message for done when it comes: FastStream's default, which loses it at a crash."""
+
     tenant_id: UUID = UUID(int=0)
     """Whose lists the bare handler reads: it asks for no key."""
