@@ -17,7 +17,7 @@ up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--worker
 	@$(BIN)/badgectl up $(ARGS)
 
 # In the order of the files: the tests that wait longest come first, the quickest fill up the end.
-test: $(READY) ## Run all the tests (ARGS="-k name", ARGS="-n 0" for one process)
+test: $(READY) ## Run the tests, but for three that take long or the whole machine (ARGS="-k name", ARGS="-n 0" for one process)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole_round and not whole_backlog and not other_release" $(ARGS)
 
 chaos: $(READY) ## Break everything at random under load, then check the promise (ARGS="--seconds 900 --seed 7")

@@ -16,7 +16,7 @@ from devstack.ports import next_free
 from messaging.settings import KafkaSettings
 
 READY_SECONDS = 30
-STOP_SECONDS = 30
+STOP_SECONDS = 40
 FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
 
 # Each process of a parallel run looks in a range of its own, below those that the system gives to clients;

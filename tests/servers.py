@@ -6,11 +6,12 @@ import secrets
 import subprocess
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 
+import psutil
 from rich.console import Console
 
 from devstack import kafka, kafka_jars, postgres
@@ -42,6 +43,10 @@ class PostgresProcess:
         self.server.prepare()
         self._child.start(self.server.command(), folder=self.server.folder, environment={})
         self._child.wait(postgres.wait_until_answers(self.server, deadline_s=_DEADLINE_S, is_running=self._child.runs))
+
+    def hanging(self) -> AbstractContextManager[None]:
+        """Stop the server meanwhile, with all its processes, as a machine that hangs."""
+        return self._child.hanging()
 
     def kill(self) -> None:
         """SIGKILL the server."""
@@ -84,6 +89,10 @@ class KafkaProcess:
         self.server.prepare()
         self._child.start(self.server.command(), folder=self.server.folder, environment=self.server.environment())
         self._child.wait(kafka.wait_until_answers(self.bootstrap, deadline_s=_DEADLINE_S, is_running=self._child.runs))
+
+    def hanging(self) -> AbstractContextManager[None]:
+        """Stop the broker meanwhile, as a machine that hangs."""
+        return self._child.hanging()
 
     def kill(self) -> None:
         """SIGKILL the broker."""
@@ -171,6 +180,19 @@ class _Child:
             error.add_note(self._log.read_text(encoding="utf-8", errors="replace")[-4000:])
             self.stop()
             raise
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        assert self._running is not None
+        first = psutil.Process(self._running.pid)
+        stopped = [first, *first.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.resume()
 
     def kill(self) -> None:
         if self._running is not None:

@@ -1,7 +1,8 @@
 """Connections to Postgres: a pool, whose every wait has a deadline."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 from sqlalchemy import URL, make_url
@@ -12,10 +13,11 @@ from storage.errors import storage_errors
 CONNECT_SECONDS = 5
 COMMAND_SECONDS = 30
 POOL_SECONDS = 5
+CLOSE_SECONDS = 2
 STATEMENT_MS = 10_000
 IDLE_IN_TRANSACTION_MS = 10_000
 
-TRANSACTION_MS = 30_000
+TRANSACTION_MS = 60_000
 """Frees the locks of a process that was stopped between two messages of one statement: to Postgres it is not idle."""
 
 Connection: TypeAlias = AsyncConnection
@@ -75,8 +77,10 @@ class Database:
                 yield connection
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._engine.dispose()
+        """Close every connection. Where Postgres hangs they are left to the end of the process, after 2 s."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._engine.dispose()
 
 
 def _longer(statement_seconds: float) -> Mapping[str, str]:

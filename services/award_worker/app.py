@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -100,14 +100,14 @@ def create_worker(
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with _at_work(relay.run, holding.run, lambda: _upkeep(settings, database), when=needed, leave=leave):
-            yield  # until the broker has stopped
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REST_SECONDS):
-                    await relay.rest()
-        await outcomes.close()
-        await stop_producer(producer)
-        await database.close()
+        try:
+            async with _at_work(relay.run, holding.run, lambda: _upkeep(settings, database), when=needed, leave=leave):
+                yield  # until the broker has stopped
+                await relay.rest(REST_SECONDS)
+        finally:
+            await outcomes.close()
+            await stop_producer(producer)
+            await database.close()
 
     checks = _checks(database, producer, broker, relay) | {"brake": _is_off(brake)}
     return AsgiFastStream(
@@ -148,7 +148,7 @@ def _create_broker(
         apply_types=False,
         consumer_only=True,
         allow_auto_create_topics=False,
-        graceful_timeout=settings.drain_seconds,
+        drain_seconds=settings.drain_seconds,
         logger=logging.getLogger("faststream"),
     )
 

@@ -1,5 +1,6 @@
 """The broker: FastStream's, made patient at the start, strict about failed reads, orderly at the end."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -12,6 +13,9 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from messaging.settings import KafkaSettings
 
+CLOSING_SECONDS = 8
+"""After the batch: for the group, the relay's transaction, and the connections."""
+
 log = structlog.get_logger()
 
 
@@ -23,11 +27,13 @@ class PatientBroker(KafkaBroker):
         *,
         needs: Callable[[], Awaitable[None]],
         leave: Callable[[], NoReturn],
+        drain_seconds: float,
         **options: Any,  # noqa: ANN401 - FastStream's own options
     ) -> None:
-        super().__init__(**options)
+        super().__init__(graceful_timeout=drain_seconds, **options)
         self._needs = needs
         self._leave = leave
+        self._drain_seconds = drain_seconds
 
     async def start(self) -> None:
         """Wait, then start. Half started, the process would look alive and do nothing: then it ends."""
@@ -61,7 +67,8 @@ class PatientBroker(KafkaBroker):
         consumer.getmany = watched
 
     async def stop(self, *error: Any) -> None:  # noqa: ANN401 - FastStream's own signature
-        """Finish the batch under way, then leave the group, named or not."""
+        """Finish the batch under way, then leave the group, named or not. Who cannot is ended: it comes again."""
+        asyncio.get_running_loop().call_later(self._drain_seconds + CLOSING_SECONDS, self._leave)
         for subscriber in self.subscribers:
             consumer = getattr(subscriber, "consumer", None)
             if consumer is not None:

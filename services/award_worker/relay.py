@@ -6,7 +6,7 @@ take-over is fixed: lock, fence, nonce, watermark, mirror, work. Any other order
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -114,9 +114,11 @@ class Relay:
             await asyncio.sleep(self._backoff)
             self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
 
-    async def rest(self) -> None:
-        """Return when the transaction under way has ended; no other is begun. The caller sets the deadline."""
-        await self._turn.acquire()
+    async def rest(self, seconds: float) -> None:
+        """Return when the transaction under way has ended, or after `seconds`; no other is begun."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._turn.acquire()
 
     async def _wait_for_lock(self, outbox: OutboxSession) -> None:
         """Ask each second: that is also what keeps the waiting session alive."""
@@ -160,7 +162,8 @@ class Relay:
 
     async def _work(self, outbox: OutboxSession) -> None:
         async with self._publisher() as publisher:
-            watermark = await self._take_over(outbox, publisher)
+            async with self._turn:
+                watermark = await self._take_over(outbox, publisher)
             self._metrics.relay_is_leader.set(1)
             log.info("relay.leads", watermark=watermark)
             while True:

@@ -45,6 +45,6 @@ class WorkerSettings(BaseSettings):
     """For how long rejected requests are kept in Postgres. Their dead letters stay on Kafka."""
 
     drain_seconds: int = Field(default=25, ge=1)
-    """After SIGTERM the batch and the relay's transaction under way have so long to be finished."""
+    """After SIGTERM the batch under way has so long to be finished; the process ends 10 s later at most."""
 
     log_level: str = "INFO"

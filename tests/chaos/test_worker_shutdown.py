@@ -50,7 +50,9 @@ async def test_worker_told_to_end_finishes_its_batch_and_its_transaction(
     await publish(
         badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"user_{n}") for n in range(REQUESTS))
     )
-    await read_topic(badges.kafka, topics.badge_awarded, at_least=1)
+    async with asyncio.timeout(20):
+        while not await connection.fetchval("SELECT count(*) FROM awards"):
+            await asyncio.sleep(0.01)
     leaving.send(signal.SIGTERM)
     await asyncio.to_thread(leaving.wait)
     awarded = await connection.fetchval("SELECT count(*) FROM awards")

@@ -134,7 +134,7 @@ async def test_relay_at_rest_has_ended_its_transaction_and_begins_no_other(
         await leads(running)
         for number in range(20):
             await enqueue(database, kafka, b"%d" % number)
-        await running.relay.rest()
+        await running.relay.rest(10)
         assert await connection.fetchval("SELECT count(*) FROM outbox WHERE emit_seq IS NOT NULL") == 0
         published = await connection.fetchval("SELECT emit_seq FROM relay_state")
         await enqueue(database, kafka, b"late")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from badgectl import addresses
+from badgectl.database_calls import SURVEY_SECONDS
 from badgectl.failures import INTERRUPTED, failures_told
 from badgectl.import_files import ImportFile, format_of, open_import
 from badgectl.import_progress import progress_shown
@@ -143,7 +144,9 @@ async def _publish(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
 
 async def _rehearse(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
     tenant_id = addresses.tenant_id(wishes.tenant)
-    database = Database(addresses.database_url(), application=APPLICATION, pool_size=1)
+    database = Database(
+        addresses.database_url(), application=APPLICATION, pool_size=1, statement_seconds=SURVEY_SECONDS
+    )
     try:
         await rehearse_import(
             database,

@@ -28,12 +28,19 @@ from devstack.running import running, stop, supervisor_of
 from devstack.seed import DemoTenant
 from devstack.stack_file import remove_stack_file, write_stack_file
 from devstack.startup import Startup
-from devstack.supervisor_conf import DATABASE, ServiceCommands, programs, supervisor_conf
+from devstack.supervisor_conf import (
+    DATABASE,
+    SERVER_STOP_S,
+    SERVICE_STOP_S,
+    ServiceCommands,
+    programs,
+    supervisor_conf,
+)
 from devstack.supervisor_control import SupervisorControl
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
 
-_ORDERLY_S = 45
+_ORDERLY_S = 2 * SERVICE_STOP_S + SERVER_STOP_S + 5
 _PATIENCE_S = 10
 
 

@@ -30,6 +30,11 @@ class ServiceCommands:
     worker: tuple[str, ...] = (sys.executable, "-P", "-m", "award_worker")
 
 
+SERVER_STOP_S = 10
+SERVICE_STOP_S = 35
+"""Services drain for 25 s, and close within 10 s more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """One process that supervisord runs. `kind` is API, WORKER, KAFKA or POSTGRES."""
@@ -45,7 +50,7 @@ class Program:
 
     starts_at_once: bool = False
     stop_signal: str = "TERM"
-    stop_seconds: int = 10
+    stop_seconds: int = SERVER_STOP_S
 
 
 def programs(plan: Plan, services: ServiceCommands, servers: tuple[PostgresServer, KafkaServer]) -> list[Program]:
@@ -84,7 +89,9 @@ def _services(kind: str, command: Sequence[str], ports: Sequence[int], shared: M
         environment = {**shared, f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(port)}
         if kind == WORKER:
             environment[f"{prefix}_INSTANCE_ID"] = name
-        yield Program(name=name, kind=kind, command=command, folder="..", environment=environment)
+        yield Program(
+            name=name, kind=kind, command=command, folder="..", environment=environment, stop_seconds=SERVICE_STOP_S
+        )
 
 
 def supervisor_conf(plan: Plan, run: Sequence[Program]) -> str:

@@ -35,13 +35,14 @@ class BalancedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a try; it is noted whether it is answered or not."""
-        for _ in self._urls[1:]:
+        turn = next(self._turns) % len(self._urls)
+        *others, last = self._urls[turn:] + self._urls[:turn]
+        for url in others:
             with suppress(httpx.ConnectError):
-                return await self._send(request)
-        return await self._send(request)
+                return await self._send(request, url)
+        return await self._send(request, last)
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        chosen = self._urls[next(self._turns) % len(self._urls)]
+    async def _send(self, request: httpx.Request, chosen: httpx.URL) -> httpx.Response:
         request.url = request.url.copy_with(host=chosen.host, port=chosen.port)
         try:
             response = await self._inner.handle_async_request(request)

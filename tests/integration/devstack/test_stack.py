@@ -145,8 +145,7 @@ def test_what_a_killed_supervisor_left_is_cleaned_up_by_the_next_up(stack: dict[
     orphans = [pid_of(stack, name) for name in ("api", "award_worker", "kafka", "postgres")]
     up(folder)
     assert not any(psutil.pid_exists(pid) for pid in orphans)
-    now = written(folder)
-    assert (now["tenant"], now["api_url"]) == (stack["tenant"], stack["api_url"])
+    assert written(folder)["tenant"] == stack["tenant"]  # another stack may have taken the port meanwhile
 
 
 def test_what_a_killed_supervisor_left_is_cleaned_up_by_down(stack: dict[str, Any], folder: StackFolder) -> None:
