@@ -1,6 +1,6 @@
 """What needs the machine for itself, or another broker, `make test` leaves out.
 
-`make test ARGS="-n 0 -m whole_round"` runs it alone.
+`make test ARGS="-n 0 -m whole_backlog"` runs it alone.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from servers import KafkaProcess, PostgresProcess
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "whole_round: a round of `make chaos`, run by itself")
     config.addinivalue_line("markers", "whole_backlog: a million requests in the queue, run by itself")
     config.addinivalue_line("markers", "other_release: a broker that is not ours and has to be fetched, run by itself")
 
