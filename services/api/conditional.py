@@ -1,17 +1,18 @@
 """Answers that a client need not fetch again: `ETag` and `If-None-Match` (RFC 9110)."""
 
 import hashlib
-from collections.abc import Iterable
 from http import HTTPStatus
 
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from api.field_lines import FieldLines
+
 CACHE_CONTROL = "private, no-cache"
 """A client may keep the answer for itself, and has to ask each time whether it still holds."""
 
 
-def conditional_json(body: BaseModel, if_none_match: Iterable[str]) -> Response:
+def conditional_json(body: BaseModel, if_none_match: FieldLines) -> Response:
     """Answer with `body`, or with 304 where one of the lines of If-None-Match names just that."""
     content = body.model_dump_json().encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -21,7 +22,7 @@ def conditional_json(body: BaseModel, if_none_match: Iterable[str]) -> Response:
     return Response(content, media_type="application/json", headers=headers)
 
 
-def _matches(tag: str, lines: Iterable[str]) -> bool:
+def _matches(tag: str, lines: FieldLines) -> bool:
     """Compare weakly, as If-None-Match asks. No tag of ours holds a comma."""
-    tags = {part.strip().removeprefix("W/") for line in lines for part in line.split(",")}
+    tags = {part.strip().removeprefix("W/") for line in lines or () for part in line.split(",")}
     return "*" in tags or tag in tags

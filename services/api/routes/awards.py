@@ -78,11 +78,10 @@ async def award_badge(
         FieldLines,
         Header(
             alias="Prefer",
-            default_factory=list,
             description="`respond-async` (RFC 7240): answer 202 as soon as Kafka has the request.",
             openapi_examples={"respond_async": {"value": RESPOND_ASYNC}},
         ),
-    ],
+    ] = None,
 ) -> AwardResponse | Response:
     """Idempotent on (participant_id, badge_code).
 

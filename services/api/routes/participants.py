@@ -31,7 +31,6 @@ IfNoneMatch: TypeAlias = Annotated[
     FieldLines,
     Header(
         alias="If-None-Match",
-        default_factory=list,
         description="The ETag of the list that the caller has; 304 if it still holds.",
         openapi_examples={"etag": {"value": '"9f86d081884c7d659a2feaa0c55ad015"'}},
     ),
@@ -67,7 +66,7 @@ async def participant_badges(
     services: Wired,
     principal: Participant,
     participant_id: ParticipantId,
-    if_none_match: IfNoneMatch,
+    if_none_match: IfNoneMatch = None,
     earned_only: EarnedOnly = False,  # noqa: FBT002 - a query parameter
     badge_codes: BadgeCodes = None,
 ) -> Response:
