@@ -18,7 +18,7 @@ async def check_schema(database: Database) -> None:
         StorageUnavailableError: no answer, or `badgectl migrate` has not been run yet.
     """
     try:
-        async with database.reading() as connection:
+        async with database.querying() as connection:
             revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     except StorageUnavailableError:
         raise

@@ -86,7 +86,7 @@ class Authenticator:
     async def _look_up(self, key_hash: bytes) -> Principal:
         if key_hash in self._unknown:
             raise UnauthorizedError
-        async with self._database.reading() as connection:
+        async with self._database.querying() as connection:
             principal = await find_principal(connection, key_hash)
         if principal is None:
             self._unknown[key_hash] = True

@@ -81,7 +81,7 @@ class AwardCalls:
         """The answer may have been lost: see whether the award is there."""
         try:
             async with asyncio.timeout(READ_BACK_SECONDS):
-                async with self._database.reading() as connection:
+                async with self._database.querying() as connection:
                     found = await find_award(
                         connection,
                         tenant_id=request.tenant_id,

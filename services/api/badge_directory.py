@@ -32,7 +32,7 @@ class BadgeDirectory:
         """
         if (tenant_id, code) in self._active:
             return
-        async with self._database.reading() as connection:
+        async with self._database.querying() as connection:
             found = await is_active_badge(connection, tenant_id, code)
         if not found:
             raise BadgeNotFoundError(code)

@@ -10,6 +10,7 @@ import storage.database
 from domain.errors import StorageUnavailableError
 from storage.database import Database
 
+TRANSACTION = text("SELECT pg_current_xact_id()::text")
 TOUCH = text("UPDATE relay_state SET updated_at = '-infinity'")
 
 
@@ -17,6 +18,20 @@ async def test_what_is_written_while_reading_is_rolled_back(database: Database, 
     async with database.reading() as reading:
         await reading.execute(TOUCH)
     assert await connection.fetchval("SELECT isfinite(updated_at) FROM relay_state")
+
+
+async def test_connection_that_was_lent_without_a_transaction_has_one_the_next_time(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    database = Database(database_url, application="tests", pool_size=1)
+    for _ in range(2):
+        async with database.querying() as querying:
+            assert await querying.scalar(TRANSACTION) != await querying.scalar(TRANSACTION)
+        async with database.reading() as reading:
+            assert await reading.scalar(TRANSACTION) == await reading.scalar(TRANSACTION)
+            await reading.execute(TOUCH)
+    assert await connection.fetchval("SELECT isfinite(updated_at) FROM relay_state")
+    await database.close()
 
 
 async def test_closed_port_is_unavailability() -> None:

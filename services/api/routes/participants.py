@@ -75,7 +75,7 @@ async def participant_badges(
     A participant never seen before is no error: nothing is earned yet.
     """
     codes = _codes(badge_codes)
-    async with services.database.reading() as connection:
+    async with services.database.querying() as connection:
         rows = await list_participant_badges(
             connection,
             tenant_id=principal.tenant_id,
