@@ -14,6 +14,7 @@ from messaging.settings import KafkaSettings
 from messaging.topics import REPLY_BYTES
 
 STOP_SECONDS = 2
+METADATA_PAUSE_SECONDS = 0.1
 
 
 def check_compiled() -> None:
@@ -55,7 +56,7 @@ def create_reader(
     Where the record it stands before was deleted, it goes on from the end (`latest`), or raises
     `OffsetOutOfRangeError` (`none`): whoever counts what is there must not pass over anything in silence.
     """
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         **kafka.connection(),
         group_id=None,
         enable_auto_commit=False,
@@ -65,6 +66,8 @@ def create_reader(
         request_timeout_ms=5000,
         metadata_max_age_ms=30_000,
     )
+    _pace_metadata(consumer._client)  # noqa: SLF001 - no public way
+    return consumer
 
 
 async def cluster_id_of(producer: AIOKafkaProducer) -> str:
@@ -109,3 +112,23 @@ async def drop_producer(producer: AIOKafkaProducer) -> None:
 async def _cluster_id(client: AIOKafkaClient) -> str:
     answer = await client.send(client.get_random_node(), MetadataRequest([]))
     return str(answer.cluster_id)
+
+
+def _pace_metadata(client: AIOKafkaClient) -> None:
+    """Leave a pause between two questions for metadata.
+
+    aiokafka leaves none while a topic that it is to read is missing: it takes a whole core, and the broker's time.
+    """
+    update = client._metadata_update  # noqa: SLF001 - no public way
+    asked_at = -METADATA_PAUSE_SECONDS
+
+    async def paced(*arguments: object) -> object:
+        nonlocal asked_at
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, asked_at + METADATA_PAUSE_SECONDS - loop.time()))
+        try:
+            return await update(*arguments)
+        finally:
+            asked_at = loop.time()
+
+    client._metadata_update = paced  # noqa: SLF001 - no public way
