@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -92,6 +93,12 @@ async def kafka(servers: TestServers) -> AsyncIterator[KafkaSettings]:
 async def demo(database_url: str) -> DemoTenant:
     """The demo tenant in the test's database."""
     return await seed_demo_tenant(database_url, None)
+
+
+@pytest.fixture
+def live(demo: DemoTenant) -> UUID:
+    """The demo tenant's live environment."""
+    return UUID(demo.id)
 
 
 @pytest.fixture

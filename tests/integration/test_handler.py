@@ -2,108 +2,31 @@
 
 import asyncio
 import json
-import random
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
-from time import monotonic
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from award_worker.brake import Brake, BrakeHeldError, BrakeLimits
-from award_worker.failures import with_patience
-from award_worker.handler import AwardHandler, Decision, answers
-from builders import NOON, award_request, raw_record
+from award_worker.brake import BrakeHeldError
+from award_worker.handler import AwardHandler, answers
+from builders import NOON, award_request
 from devstack.seed import DemoTenant
 from domain.awards import (
     Awarded,
-    AwardRequest,
     LogPosition,
-    ReceivedRequest,
     Rejected,
     RejectionReason,
-    ReplyAddress,
-    RequestRejectedError,
 )
 from domain.badges import NewBadge
-from domain.errors import DataRefusedError
 from messaging.announcements import KafkaAnnouncements
-from messaging.outbox_payload import OutboxMessage, unpack_messages
 from messaging.topics import Topics
+from received_requests import AWARDED, DEAD, asking, brake, headers, outbox, received, told, unreadable
 from storage.badges import create_badge
 from storage.database import Database
 from storage.ledger import PostgresLedger
 from storage.tenants import set_tenant_enabled
-
-AWARDED = "badge_awarded"
-DEAD = "award_requests_dlq"
-
-_offsets = count()
-
-
-@pytest.fixture
-def handler(database: Database) -> AwardHandler:
-    """The handler as the worker wires it, with a clock that stands still."""
-    return AwardHandler(
-        ledger=PostgresLedger(database), announcements=KafkaAnnouncements(Topics()), brake=brake(), clock=lambda: NOON
-    )
-
-
-def brake(**limits: Any) -> Brake:
-    """A brake that is never on, but for the limits given."""
-    return Brake(BrakeLimits(**{"consecutive": 0, "ratio": 0.0, "window": 1} | limits), monotonic)
-
-
-@pytest.fixture
-def live(demo: DemoTenant) -> UUID:
-    """The demo tenant's live environment."""
-    return UUID(demo.id)
-
-
-def received(request: AwardRequest) -> ReceivedRequest:
-    """A valid request at the next place of the log; somebody waits for its outcome."""
-    reply_to = ReplyAddress(partition=1, request_id=request.request_id)
-    record = raw_record(request=request, reply_to=reply_to, offset=next(_offsets))
-    return ReceivedRequest(record=record, content=request, reply_to=reply_to)
-
-
-def unreadable(detail: str = "cut") -> ReceivedRequest:
-    """A record that holds no request."""
-    record = raw_record(b"{", offset=next(_offsets))
-    rejection = RequestRejectedError(RejectionReason.MALFORMED_JSON, detail)
-    return ReceivedRequest(record=record, content=rejection, reply_to=None)
-
-
-def asking(tenant_id: UUID, participant_id: str = "user_123", **changes: Any) -> ReceivedRequest:
-    """A received request for power_user."""
-    return received(award_request(tenant_id=tenant_id, participant_id=participant_id, **changes))
-
-
-def told(decisions: Sequence[Decision]) -> list[str]:
-    """Each outcome in a word."""
-    return [
-        decision.outcome.reason.value
-        if isinstance(decision.outcome, Rejected)
-        else ("already earned" if decision.outcome.already_earned else "awarded")
-        for decision in decisions
-    ]
-
-
-async def outbox(connection: asyncpg.Connection) -> Sequence[Sequence[OutboxMessage]]:
-    """The messages of each outbox row."""
-    rows = await connection.fetch("SELECT payload, message_count FROM outbox ORDER BY id")
-    batches = [list(unpack_messages(row["payload"])) for row in rows]
-    assert [len(batch) for batch in batches] == [row["message_count"] for row in rows]
-    return batches
-
-
-def headers(message: OutboxMessage) -> Mapping[str, str]:
-    """A message's headers as text."""
-    return {name: (value or b"").decode() for name, value in message.headers}
 
 
 async def test_batch_of_new_repeated_and_bad_requests_is_decided_in_order(
@@ -304,141 +227,6 @@ async def test_batch_wakes_the_relay_once(handler: AwardHandler, live: UUID, con
     await handler.handle([asking(live, f"user_{number}") for number in range(20)])
     await asyncio.sleep(0.2)
     assert woken == ["badges_outbox"]
-
-
-@pytest.mark.parametrize("guilty", [[0], [6], [3, 4], [0, 1, 2, 3, 4, 5, 6]])
-async def test_what_postgres_refuses_is_rejected_alone(
-    guilty: Sequence[int], handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    batch = [asking(live, "x" * 256 if number in guilty else f"user_{number}") for number in range(7)]
-    decisions = await handler.handle(batch)
-    assert told(decisions) == ["schema_violation" if number in guilty else "awarded" for number in range(7)]
-    assert await connection.fetchval("SELECT count(*) FROM awards") == 7 - len(guilty)
-    (messages,) = await outbox(connection)
-    assert sorted(message.topic for message in messages) == sorted(
-        DEAD if number in guilty else AWARDED for number in range(7)
-    )
-    again = await handler.handle(batch)
-    assert told(again) == told(decisions)
-    assert len(await outbox(connection)) == 1
-
-
-async def test_halving_keeps_the_order_of_requests_for_one_award(handler: AwardHandler, live: UUID) -> None:
-    batch = [asking(live), asking(live, "x" * 256), asking(live), asking(live, badge_code="no_such_badge")]
-    assert told(await handler.handle(batch)) == ["awarded", "schema_violation", "already earned", "badge_not_found"]
-
-
-async def test_what_postgres_refuses_altogether_leaves_nothing(
-    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    await connection.execute("ALTER TABLE outbox ADD CONSTRAINT ck_outbox_full CHECK (false)")
-    with pytest.raises(DataRefusedError):
-        await handler.handle([asking(live)])
-    assert await connection.fetchval("SELECT count(*) FROM awards") == 0
-
-
-async def test_batches_in_opposite_order_that_meet_do_not_deadlock(
-    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    """Both are held up in the middle; unsorted, each would by then have what the other wants."""
-    participants = [f"user_{number:02}" for number in range(31)]
-    batch = [asking(live, participant) for participant in participants]
-    opposite = [asking(live, participant) for participant in reversed(participants)]
-    held = connection.transaction()
-    await held.start()
-    await _award(connection, batch[15])
-    deciding = [asyncio.create_task(handler.handle(each)) for each in (batch, opposite)]
-    await asyncio.sleep(0.3)
-    assert not any(task.done() for task in deciding)
-    await held.rollback()
-    one, two = await asyncio.gather(*deciding)
-    assert sorted(told(one)[0:1] + told(two)[0:1]) == ["already earned", "awarded"]
-    assert await connection.fetchval("SELECT count(*) FROM awards") == 31
-
-
-async def test_many_overlapping_batches_at_once_award_each_badge_once(
-    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    shuffled = random.Random(7)  # noqa: S311 - an order, no secret
-    for number in range(10):
-        participants = [f"{number}-{n}" for n in range(100)]
-        one = [asking(live, participant) for participant in participants]
-        two = [asking(live, participant) for participant in reversed(participants)]
-        three = [asking(live, participant, badge_code="first_steps") for participant in participants]
-        shuffled.shuffle(three)
-        await asyncio.gather(*(handler.handle(batch) for batch in (one, [*two, *three[:50]], [*three, *one[:20]])))
-    assert await connection.fetchval("SELECT count(*) FROM awards") == 10 * 200
-    events = [message for batch in await outbox(connection) for message in batch]
-    assert len({headers(event)["ce_id"] for event in events}) == len(events) == 10 * 200
-
-
-@pytest.mark.parametrize("table", ["awards", "rejected_requests"])
-async def test_one_batch_at_two_workers_at_once_is_told_of_once(
-    table: str, handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    """After a rebalance both may have it: both have looked, and neither has written."""
-    batch = [asking(live), unreadable(), asking(live, badge_code="no_such_badge")]
-    async with connection.transaction():
-        await connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
-        deciding = [asyncio.create_task(handler.handle(batch)) for _ in range(2)]
-        await asyncio.sleep(0.3)
-        assert not any(task.done() for task in deciding)
-    for decisions in await asyncio.gather(*deciding):
-        assert told(decisions) == ["awarded", "malformed_json", "badge_not_found"]
-    (messages,) = await outbox(connection)
-    assert sorted(message.topic for message in messages) == [DEAD, DEAD, AWARDED]
-
-
-async def test_deactivation_waits_for_the_awards_under_way(
-    handler: AwardHandler, live: UUID, database: Database, connection: asyncpg.Connection
-) -> None:
-    async with PostgresLedger(database).transaction() as transaction:
-        assert await transaction.find_definitions([(live, "power_user")])
-        deactivating = asyncio.create_task(
-            connection.execute("UPDATE badges SET is_active = false WHERE code = 'power_user'")
-        )
-        await asyncio.sleep(0.2)
-        assert not deactivating.done()
-        assert told(await handler.handle([asking(live)])) == ["awarded"]
-    await deactivating
-    assert told(await handler.handle([asking(live, "other")])) == ["badge_not_found"]
-
-
-async def test_award_that_waits_for_a_deactivation_sees_it(
-    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    async with connection.transaction():
-        await connection.execute("UPDATE badges SET is_active = false WHERE code = 'power_user'")
-        deciding = asyncio.create_task(handler.handle([asking(live)]))
-        await asyncio.sleep(0.2)
-        assert not deciding.done()
-    assert told(await deciding) == ["badge_not_found"]
-
-
-async def test_deadlocked_batch_succeeds_with_patience(
-    handler: AwardHandler, live: UUID, connection: asyncpg.Connection
-) -> None:
-    """Whoever else locks rows in another order costs a retry, and loses nothing."""
-    early, late = asking(live, "a"), asking(live, "b")
-    retries: list[BaseException] = []
-    await connection.execute("SET deadlock_timeout = '30s'")  # Postgres picks the worker, not us
-    async with connection.transaction():
-        await _award(connection, late)
-        deciding = asyncio.create_task(with_patience(lambda: handler.handle([early, late]), on_retry=retries.append))
-        await asyncio.sleep(0.3)
-        await _award(connection, early)
-    assert told(await deciding) == ["already earned", "already earned"]
-    assert len(retries) >= 1
-
-
-async def _award(connection: asyncpg.Connection, asked: ReceivedRequest) -> None:
-    """Insert an award as another program might."""
-    await connection.execute(
-        "INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source)"
-        " SELECT tenant_id, $1, id, now(), 'another', '' FROM badges WHERE code = 'power_user' AND tenant_id = $2",
-        asked.content.participant_id,  # type: ignore[union-attr]  # a request
-        asked.content.tenant_id,  # type: ignore[union-attr]  # a request
-    )
 
 
 async def test_position_is_topic_partition_offset_and_time(handler: AwardHandler, live: UUID) -> None:

@@ -17,12 +17,6 @@ KEY_ID = UUID("44444444-4444-4444-8444-444444444444")
 KEY = hash_key("bq_live_" + "0" * 32)
 
 
-@pytest.fixture
-def live(demo: DemoTenant) -> UUID:
-    """The demo tenant's live environment."""
-    return UUID(demo.id)
-
-
 async def principal(database: Database) -> Principal | None:
     """Who holds the key."""
     async with database.reading() as connection:

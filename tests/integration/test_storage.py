@@ -19,12 +19,6 @@ from storage.ledger import PostgresLedger
 from storage.participants import find_award, list_participant_badges
 
 
-@pytest.fixture
-def live(demo: DemoTenant) -> UUID:
-    """The demo tenant's live environment."""
-    return UUID(demo.id)
-
-
 async def define(database: Database, tenant_id: UUID, code: str = "extra", **fields: Any) -> Badge:
     """Create a badge."""
     async with database.transaction() as connection:
