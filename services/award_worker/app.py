@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
@@ -22,22 +21,21 @@ from award_worker.handler import AwardHandler
 from award_worker.holding import Holding
 from award_worker.intake import Intake
 from award_worker.metrics import WorkerMetrics
+from award_worker.needs import wait_for_needs
 from award_worker.probes import Check, documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
 from award_worker.settings import WorkerSettings
 from award_worker.upkeep import keep_trimmed
-from domain.errors import StorageUnavailableError
 from domain.ports import Ledger
 from domain.times import utc_now
 from messaging.announcements import KafkaAnnouncements
-from messaging.clients import check_compiled, cluster_id_of, create_producer, stop_producer
+from messaging.clients import check_compiled, create_producer, stop_producer
 from messaging.event_log import EventLog
 from messaging.outcome_publisher import OutcomePublisher
 from messaging.settings import KafkaSettings
 from messaging.tolerant_records import read_tolerantly
 from messaging.topics import topics_of
 from storage.brake import released_seconds
-from storage.cluster import settled_cluster
 from storage.database import Database
 from storage.ledger import PostgresLedger
 from storage.outbox import open_outbox
@@ -45,19 +43,11 @@ from storage.schema import check_schema
 from storage.upkeep import trim_rejections
 
 APPLICATION = "badges-award-worker"
-START_RETRY_SECONDS = 0.25
 REST_SECONDS = 5
 METADATA_AGE_MS = 10_000
 """How soon a topic that was made late, or made anew, is found."""
 
 log = structlog.get_logger()
-
-
-class WrongClusterError(Exception):
-    """This Kafka is not the one whose log the database is the record of. See the runbook."""
-
-    def __init__(self, *, met: str, known: str) -> None:
-        super().__init__(f"this is the Kafka cluster {met}, the database belongs to {known}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +80,7 @@ def create_worker(
     needed = asyncio.Event()
 
     async def needs() -> None:
-        await _wait_for("postgres", lambda: check_schema(database))
-        await _wait_for("kafka", producer.start)
-        await _wait_for("the Kafka of this database", lambda: _check_cluster(database, producer))
+        await wait_for_needs(database, producer)
         needed.set()
 
     broker = _create_broker(settings, needs, leave)
@@ -100,25 +88,14 @@ def create_worker(
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        try:
-            async with _at_work(relay.run, holding.run, lambda: _upkeep(settings, database), when=needed, leave=leave):
-                yield  # until the broker has stopped
-                await relay.rest(REST_SECONDS)
-        finally:
-            await outcomes.close()
-            await stop_producer(producer)
-            await database.close()
+        works = (relay.run, holding.run, lambda: _upkeep(settings, database))
+        async with _closed_in_the_end(outcomes, producer, database), _at_work(*works, when=needed, leave=leave):
+            yield  # until the broker has stopped
+            await relay.rest(REST_SECONDS)
 
     checks = _checks(database, producer, broker, relay) | {"brake": _is_off(brake)}
-    return AsgiFastStream(
-        broker,
-        lifespan=lifespan,
-        logger=None,
-        asgi_routes=[
-            *probe_routes(checks=checks, metrics=metrics),
-            *documentation_routes(asyncapi_document(topics)),
-        ],
-    )
+    routes = [*probe_routes(checks=checks, metrics=metrics), *documentation_routes(asyncapi_document(topics))]
+    return AsgiFastStream(broker, lifespan=lifespan, logger=None, asgi_routes=routes)
 
 
 def _create_relay(settings: WorkerSettings, adapters: Adapters, metrics: WorkerMetrics) -> Relay:
@@ -169,6 +146,18 @@ async def _upkeep(settings: WorkerSettings, database: Database) -> None:
 
 
 @asynccontextmanager
+async def _closed_in_the_end(
+    outcomes: OutcomePublisher, producer: AIOKafkaProducer, database: Database
+) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await outcomes.close()
+        await stop_producer(producer)
+        await database.close()
+
+
+@asynccontextmanager
 async def _at_work(
     *works: Callable[[], Awaitable[None]], when: asyncio.Event, leave: Callable[[], NoReturn]
 ) -> AsyncIterator[None]:
@@ -214,24 +203,3 @@ def _checks(database: Database, producer: AIOKafkaProducer, broker: KafkaBroker,
         return not relay.is_in_lasting_trouble
 
     return {"postgres": postgres, "kafka": kafka, "consumer": consumer, "relay": watermark}
-
-
-async def _check_cluster(database: Database, producer: AIOKafkaProducer) -> None:
-    """The first cluster that a database meets is its own: requests of another one are not for it."""
-    met = await cluster_id_of(producer)
-    async with database.transaction() as connection:
-        known = await settled_cluster(connection, met)
-    if known != met:
-        raise WrongClusterError(met=met, known=known)
-
-
-async def _wait_for(what: str, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Try until it works: a worker may well be started before what it needs."""
-    while True:
-        try:
-            await attempt()
-        except (StorageUnavailableError, KafkaError, WrongClusterError) as error:
-            log.warning("worker.waits", needs=what, error=str(error))
-            await asyncio.sleep(START_RETRY_SECONDS)
-        else:
-            return
