@@ -79,6 +79,16 @@ async def test_locks_of_a_process_that_stops_between_two_messages_of_a_statement
     await database.close()
 
 
+@pytest.mark.parametrize(("statement_seconds", "limit"), [(None, "1min"), (600, "0")])
+async def test_survey_may_take_longer_than_a_transaction_of_a_service(
+    database_url: str, statement_seconds: float | None, limit: str
+) -> None:
+    database = Database(database_url, application="tests", statement_seconds=statement_seconds)
+    async with database.reading() as reading:
+        assert await reading.scalar(text("SELECT current_setting('transaction_timeout')")) == limit
+    await database.close()
+
+
 async def test_unusable_url_is_said_at_once() -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         Database("sqlite:///x", application="tests")
