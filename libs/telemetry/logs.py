@@ -39,7 +39,9 @@ def configure_logs(level: str = "INFO") -> None:
     root.setLevel(level)
     # Their ordinary news is noise here; what fails is reported by our own events too.
     for library in ("aiokafka", "faststream", "uvicorn", "alembic", "asyncio"):
-        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+        logger = logging.getLogger(library)
+        logger.setLevel(max(logging.WARNING, root.level))
+        logger.handlers, logger.propagate = [], True  # FastStream brings a form of its own
 
 
 def _rendering(*, is_terminal: bool) -> list[Processor]:

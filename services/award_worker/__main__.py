@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -46,6 +47,8 @@ def main() -> None:
     except ValidationError as error:
         sys.exit(f"award_worker: the settings are not right:\n{error}")
     configure_logs(settings.log_level)
+    # uvicorn raises the signal again once it has drained: an orderly end is no crash.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
     asyncio.run(serve(settings))
 

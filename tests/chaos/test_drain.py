@@ -39,13 +39,15 @@ async def somebody_waits(connection: asyncpg.Connection) -> None:
 
 async def refuses(url: str) -> None:
     """Return once nothing accepts a connection there."""
+    host, port = url.removeprefix("http://").split(":")
     async with asyncio.timeout(3):
         while True:
             try:
-                async with httpx.AsyncClient(base_url=url) as client:
-                    await client.get("/livez")
-            except httpx.ConnectError:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionRefusedError:
                 return
+            writer.close()
+            await asyncio.sleep(0.01)
 
 
 async def test_gateway_told_to_end_answers_what_is_under_way_and_accepts_nothing_new(
@@ -55,6 +57,9 @@ async def test_gateway_told_to_end_answers_what_is_under_way_and_accepts_nothing
     badges.worker()
     await asyncio.gather(*(service.ready() for service in badges.services))
     async with httpx.AsyncClient(base_url=gateway.url, headers={"X-API-Key": demo.live_key}, timeout=15) as client:
+        async with asyncio.timeout(30):  # until the worker has its partitions
+            while (await client.post(PATH, json=AWARD | {"participant_id": "first"})).status_code != httpx.codes.OK:
+                pass
         async with connection.transaction():
             await connection.execute("LOCK TABLE awards IN ACCESS EXCLUSIVE MODE")
             under_way = asyncio.create_task(client.post(PATH, json=AWARD))

@@ -17,7 +17,7 @@ def introduce(stack: RunningStack, console: Console) -> None:
     for name, value in (
         ("API", f"{first}   (docs: {first}/docs)"),
         *(("", url) for url in others),
-        ("worker", plan.worker_url),
+        *(("worker" if number == 0 else "", url) for number, url in enumerate(plan.worker_urls)),
         ("Kafka", plan.kafka_bootstrap),
         ("Postgres", f"127.0.0.1:{plan.postgres}   (connection string: .badges/stack.json)"),
         ("live tenant", tenant.id),

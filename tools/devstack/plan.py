@@ -55,8 +55,13 @@ class Plan:
 
     @property
     def worker_url(self) -> str:
-        """The first worker's address."""
-        return f"http://{LOOPBACK}:{self.worker[0]}"
+        """Where the first worker answers."""
+        return self.worker_urls[0]
+
+    @property
+    def worker_urls(self) -> tuple[str, ...]:
+        """Where each worker answers."""
+        return tuple(f"http://{LOOPBACK}:{port}" for port in self.worker)
 
     @property
     def kafka_bootstrap(self) -> str:

@@ -90,12 +90,12 @@ async def test_two_stacks_that_start_at_once_are_each_ready_on_ports_of_their_ow
             take_down(folder)
 
 
-def test_the_banner_names_every_gateway_and_the_tenant(folder: StackFolder) -> None:
-    command = (sys.executable, "-m", "badgectl", "up", "--detach", "--gateways", "2")
+def test_the_banner_names_every_service_and_the_tenant(folder: StackFolder) -> None:
+    command = (sys.executable, "-m", "badgectl", "up", "--detach", "--gateways", "2", "--workers", "2")
     done = subprocess.run(command, cwd=folder.path.parent, capture_output=True, text=True, check=True)
     plan, stack = load_plan(folder.plan), json.loads(folder.stack.read_text())
     assert plan is not None
-    assert len(plan.api_urls) == 2
+    assert len(plan.api_urls) == len(plan.worker_urls) == 2
     banner = done.stdout.partition("\nAPI ")[2].partition("\nAward a badge:")[0]
-    assert all(url in banner for url in plan.api_urls)
+    assert all(url in banner for url in plan.api_urls + plan.worker_urls)
     assert ["live", "tenant", stack["tenant"]["id"]] in [line.split() for line in banner.splitlines()]
