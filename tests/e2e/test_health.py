@@ -1,6 +1,7 @@
 """Probes, metrics, documentation: what orchestrators and readers see, without a key."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -140,6 +141,15 @@ async def test_gateway_whose_kafka_hangs_says_so_soon_and_goes_on_afterwards(
                 assert (await client.post(url, json=AWARD)).status_code == 202
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+async def test_logs_are_one_json_object_a_line_from_start_to_end(worker: Installation) -> None:
+    await worker.gateway().ready()
+    for service in worker.services:
+        await asyncio.to_thread(service.stop)
+        events = [json.loads(line) for line in service.log.read_text().splitlines()]
+        assert all({"event", "level", "timestamp"} <= event.keys() for event in events)
+        assert len(events) >= 1
 
 
 async def test_worker_waits_for_the_schema(

@@ -1,5 +1,7 @@
 """The relay between the real Postgres and the real Kafka: what it publishes."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -52,6 +54,27 @@ async def test_relay_at_rest_has_ended_its_transaction_and_begins_no_other(
         assert len(await seen(kafka, published, settle=1.5)) == published
     async with relaying(database_url, kafka):
         assert len(await seen(kafka, 21)) == 21
+
+
+async def test_relay_comes_to_rest_only_when_a_take_over_has_ended(
+    database_url: str, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, may_read = asyncio.Event(), asyncio.Event()
+    read_watermark = EventLog.read_watermark
+
+    async def held_up(log: EventLog) -> int | None:
+        reading.set()
+        await may_read.wait()
+        return await read_watermark(log)
+
+    monkeypatch.setattr(EventLog, "read_watermark", held_up)
+    async with relaying(database_url, kafka) as running:
+        await asyncio.wait_for(reading.wait(), 20)
+        resting = asyncio.create_task(running.relay.rest(10))
+        await asyncio.sleep(0.3)
+        assert not resting.done()
+        may_read.set()
+        await asyncio.wait_for(resting, 5)
 
 
 async def test_relay_that_is_fenced_takes_over_again_and_loses_nothing(

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,6 +19,8 @@ import psutil
 import pytest
 from rich.console import Console
 
+from api.settings import ApiSettings
+from award_worker.settings import WorkerSettings
 from devstack.errors import StackError
 from devstack.layout import StackFolder
 from devstack.plan import Wishes, choose_ports
@@ -83,6 +86,18 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/readyz", trust_env=False).is_success
     except httpx.TransportError:
         return False
+
+
+def test_services_have_the_time_to_drain(stack: dict[str, Any], folder: StackFolder) -> None:
+    conf = ConfigParser(interpolation=None)
+    conf.read(folder.supervisor_conf)
+    for kind, drain_seconds in (
+        ("api", ApiSettings.model_fields["drain_seconds"].default),
+        ("award_worker", WorkerSettings.model_fields["drain_seconds"].default),
+    ):
+        services = [conf[name] for name in conf.sections() if name.startswith(f"program:{kind}-")]
+        assert len(services) == len(stack["pids"][kind])
+        assert all(service.getint("stopwaitsecs") >= drain_seconds + 10 for service in services)
 
 
 def test_stack_json_has_the_shape_that_others_rely_on(stack: dict[str, Any], folder: StackFolder) -> None:
