@@ -41,14 +41,10 @@ class CommandGroup(TyperGroup):
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - they are Typer's
-        """Typer takes the names for its "Did you mean"."""
+        """Typer takes the names for its help text, and for its "Did you mean"."""
         super().__init__(**options)
         names: dict[str, Any] = dict.fromkeys(COMMANDS)
         self.commands = names
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - the type is not public
-        """Name the commands."""
-        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - the types are not public
         """Load the command; None when there is no such one."""
