@@ -2,19 +2,16 @@
 
 import asyncio
 import signal
-from pathlib import Path
 
 import asyncpg
 import httpx
 
 from builders import award_request, publish
 from devstack.seed import DemoTenant
-from messaging.settings import KafkaSettings
-from messaging.topics import create_topics, topics_of
+from messaging.topics import topics_of
 from observers import read_topic
-from processes import Installation, Service, installation
+from processes import Installation, Service
 from servers import KafkaProcess, PostgresProcess
-from storage.migrate import upgrade
 
 AWARD = {"participant_id": "user_123", "badge_code": "power_user"}
 PATH = "/api/v1/gamify/badges/award"
@@ -105,18 +102,13 @@ async def test_worker_gives_up_a_batch_that_cannot_end_and_another_does_it(
 
 
 async def test_services_end_in_time_while_kafka_and_postgres_hang(
-    own_servers: tuple[PostgresProcess, KafkaProcess], tmp_path: Path
+    own_servers: tuple[PostgresProcess, KafkaProcess], own_badges: Installation
 ) -> None:
     postgres, broker = own_servers
-    kafka = KafkaSettings(bootstrap=broker.bootstrap)
-    await asyncio.to_thread(upgrade, postgres.database_url)
-    await create_topics(kafka, partitions=1)
-    async with installation(postgres.database_url, kafka, tmp_path) as badges:
-        badges.gateway(drain_seconds="1")
-        badges.worker(drain_seconds="1")
-        await asyncio.gather(*(service.ready() for service in badges.services))
-        with postgres.hanging(), broker.hanging():
-            for service in badges.services:
-                service.send(signal.SIGTERM)
-            times = await asyncio.gather(*(seconds_to_end(service) for service in badges.services))
+    services = [own_badges.gateway(drain_seconds="1"), own_badges.worker(drain_seconds="1")]
+    await asyncio.gather(*(service.ready() for service in services))
+    with postgres.hanging(), broker.hanging():
+        for service in services:
+            service.send(signal.SIGTERM)
+        times = await asyncio.gather(*(seconds_to_end(service) for service in services))
     assert max(times) < 1 + CLOSING_SECONDS

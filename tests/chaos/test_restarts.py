@@ -5,20 +5,17 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from badges_client import AsyncBadgesClient
 from chaos.suite.http_load import BalancedTransport
-from devstack.seed import DemoTenant, seed_demo_tenant
-from messaging.settings import KafkaSettings
-from messaging.topics import create_topics, topics_of
+from devstack.seed import DemoTenant
+from messaging.topics import topics_of
 from observers import read_topic
-from processes import Installation, Service, installation
+from processes import Installation, Service
 from servers import KafkaProcess, PostgresProcess
-from storage.migrate import upgrade
 
 CALLERS = 8
 PAUSE_SECONDS = 0.05
@@ -80,10 +77,10 @@ async def callers(badges: Installation, demo: DemoTenant) -> AsyncIterator[Calle
         await client.aclose()
 
 
-async def assert_told_is_true(told: int, kafka: KafkaSettings, database_url: str) -> None:
+async def assert_told_is_true(told: int, badges: Installation) -> None:
     """Every call made one award, of which one event tells."""
-    events = await read_topic(kafka, topics_of(kafka).badge_awarded, at_least=told, seconds=60, settle=1)
-    bare = await asyncpg.connect(database_url)
+    events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=told, seconds=60, settle=1)
+    bare = await asyncpg.connect(badges.database_url)
     awards = await bare.fetchval("SELECT count(*) FROM awards")
     await bare.close()
     assert (awards, len({event.key for event in events}), len(events)) == (told, told, told)
@@ -100,19 +97,15 @@ async def test_restart_of_any_one_service_fails_no_call(
                 await asyncio.to_thread(end, service)
                 await service.ready()
             await asyncio.sleep(BETWEEN_SECONDS)
-        await assert_told_is_true(calls.told, badges.kafka, badges.database_url)
+        await assert_told_is_true(calls.told, badges)
 
 
 @pytest.mark.timeout(240)
 async def test_restart_of_a_server_fails_no_call(
-    own_servers: tuple[PostgresProcess, KafkaProcess], tmp_path: Path
+    own_servers: tuple[PostgresProcess, KafkaProcess], own_badges: Installation, own_demo: DemoTenant
 ) -> None:
     postgres, broker = own_servers
-    await asyncio.to_thread(upgrade, postgres.database_url)
-    kafka = KafkaSettings(bootstrap=broker.bootstrap)
-    await create_topics(kafka, partitions=4)
-    demo = await seed_demo_tenant(postgres.database_url, None)
-    async with installation(postgres.database_url, kafka, tmp_path) as badges, callers(badges, demo) as calls:
+    async with callers(own_badges, own_demo) as calls:
         async with calls.calling():
             for end, start in (
                 (postgres.stop, postgres.start),
@@ -127,4 +120,4 @@ async def test_restart_of_a_server_fails_no_call(
                 async with asyncio.timeout(30):
                     while calls.told < before + 2 * CALLERS:
                         await asyncio.sleep(0.1)
-        await assert_told_is_true(calls.told, kafka, postgres.database_url)
+        await assert_told_is_true(calls.told, own_badges)

@@ -1,20 +1,18 @@
 """Kafka and Postgres are killed and come back while requests flow: nothing is lost or repeated."""
 
 import asyncio
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from builders import award_request, publish
-from devstack.seed import seed_demo_tenant
+from devstack.seed import DemoTenant
 from domain.awards import AwardRequest
 from messaging.settings import KafkaSettings
-from messaging.topics import create_topics, topics_of
+from messaging.topics import topics_of
 from observers import read_topic
-from processes import Installation, installation
+from processes import Installation
 from servers import KafkaProcess, PostgresProcess
-from storage.migrate import upgrade
 
 WAVES = 8
 WAVE = 250
@@ -23,37 +21,33 @@ WAVE_SECONDS = 1.0
 
 @pytest.mark.timeout(240)
 async def test_crashes_of_broker_database_and_workers_lose_and_repeat_nothing(
-    own_servers: tuple[PostgresProcess, KafkaProcess], tmp_path: Path
+    own_servers: tuple[PostgresProcess, KafkaProcess], own_badges: Installation, own_demo: DemoTenant
 ) -> None:
     postgres, broker = own_servers
-    await asyncio.to_thread(upgrade, postgres.database_url)
-    kafka = KafkaSettings(bootstrap=broker.bootstrap)
-    await create_topics(kafka, partitions=4)
-    demo = await seed_demo_tenant(postgres.database_url, None)
+    kafka = own_badges.kafka
     requests = [
-        award_request(tenant_id=demo.id, participant_id=f"user_{number // 2}") for number in range(WAVES * WAVE)
+        award_request(tenant_id=own_demo.id, participant_id=f"user_{number // 2}") for number in range(WAVES * WAVE)
     ]
-    async with installation(postgres.database_url, kafka, tmp_path) as badges:
-        workers = [await badges.worker().ready(), await badges.worker().ready()]
-        publishing = asyncio.create_task(publish_in_waves(kafka, requests))
-        for kill, start in (
-            (workers[0].kill, workers[0].start),
-            (broker.kill, broker.start),
-            (postgres.kill, postgres.start),
-            (workers[1].kill, workers[1].start),
-        ):
-            await asyncio.sleep(1.5)
-            await asyncio.to_thread(kill)
-            await asyncio.to_thread(start)
-        await publishing
-        expected = len(requests) // 2
-        events = await read_topic(kafka, topics_of(kafka).badge_awarded, at_least=expected, seconds=90, settle=3)
-        subjects = {record.key for record in events}
-        assert (len(events), len(subjects)) == (expected, expected), logs(badges)
-        bare = await asyncpg.connect(postgres.database_url)
-        assert await bare.fetchval("SELECT count(*) FROM awards") == expected
-        assert await bare.fetchval("SELECT count(*) FROM outbox") == 0
-        await bare.close()
+    workers = [await own_badges.worker().ready(), await own_badges.worker().ready()]
+    publishing = asyncio.create_task(publish_in_waves(kafka, requests))
+    for kill, start in (
+        (workers[0].kill, workers[0].start),
+        (broker.kill, broker.start),
+        (postgres.kill, postgres.start),
+        (workers[1].kill, workers[1].start),
+    ):
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(kill)
+        await asyncio.to_thread(start)
+    await publishing
+    expected = len(requests) // 2
+    events = await read_topic(kafka, topics_of(kafka).badge_awarded, at_least=expected, seconds=90, settle=3)
+    subjects = {record.key for record in events}
+    assert (len(events), len(subjects)) == (expected, expected), logs(own_badges)
+    bare = await asyncpg.connect(postgres.database_url)
+    assert await bare.fetchval("SELECT count(*) FROM awards") == expected
+    assert await bare.fetchval("SELECT count(*) FROM outbox") == 0
+    await bare.close()
 
 
 async def publish_in_waves(kafka: KafkaSettings, requests: list[AwardRequest]) -> None:
