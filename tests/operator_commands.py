@@ -4,11 +4,16 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from preloaded import ForkedProcess, Program
 from processes import Installation
+
+SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +31,62 @@ class Ended:
         return found
 
 
-async def begin(
-    place: Installation, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
-) -> asyncio.subprocess.Process:
-    """Start the command; `environment` comes on top of the installation's."""
-    settings = {
+def run_badgectl(
+    *arguments: str, typed: str = "", environment: Mapping[str, str] | None = None, folder: Path = Path()
+) -> Ended:
+    """Run the command to its end; `environment` comes on top of the test's, `typed` is what the operator answers."""
+    with tempfile.TemporaryDirectory() as place:
+        stdin, stdout, stderr = (Path(place, name) for name in ("stdin", "stdout", "stderr"))
+        stdin.write_text(typed, encoding="utf-8")
+        program = Program(
+            words=("-m", "badgectl", *arguments),
+            environment={**os.environ, **(environment or {})},
+            folder=folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+        process = ForkedProcess(program)
+        try:
+            code = process.wait(SECONDS)
+        finally:
+            process.kill()
+        return Ended(code, stdout.read_text(encoding="utf-8"), stderr.read_text(encoding="utf-8"))
+
+
+def settings_of(place: Installation) -> Mapping[str, str]:
+    """The environment that leads a command to the installation."""
+    return {
         "BADGES_DATABASE_URL": place.database_url,
         "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
         "BADGES_KAFKA_PREFIX": place.kafka.prefix,
     }
+
+
+async def badgectl(
+    place: Installation, *arguments: str, typed: str = "", environment: Mapping[str, str] | None = None
+) -> Ended:
+    """Run the command to its end; `environment` comes on top of the installation's."""
+    settings = {**settings_of(place), **(environment or {})}
+    return await asyncio.to_thread(run_badgectl, *arguments, typed=typed, environment=settings)
+
+
+async def begin(
+    place: Installation, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
+) -> asyncio.subprocess.Process:
+    """Start the command, to be watched; `environment` comes on top of the installation's."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "badgectl", *arguments),
         stdout=pipe,
         stderr=pipe,
-        env={**os.environ, **settings, **(environment or {})},
+        env={**os.environ, **settings_of(place), **(environment or {})},
         **options,
     )
 
 
-async def ended(process: asyncio.subprocess.Process, *, typed: str | None = None) -> Ended:
-    """Wait until it has ended; `typed` is what the operator answers."""
-    out, err = await process.communicate(None if typed is None else typed.encode())
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    """Wait until it has ended."""
+    out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
-
-
-async def badgectl(
-    place: Installation, *arguments: str, typed: str | None = None, environment: Mapping[str, str] | None = None
-) -> Ended:
-    """Run the command to its end."""
-    stdin = asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE
-    return await ended(await begin(place, *arguments, environment=environment, stdin=stdin), typed=typed)

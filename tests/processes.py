@@ -14,6 +14,7 @@ import httpx
 
 from devstack.ports import next_free
 from messaging.settings import KafkaSettings
+from preloaded import ForkedProcess, Program
 
 READY_SECONDS = 30
 STOP_SECONDS = 40
@@ -29,18 +30,27 @@ _chosen: set[int] = set()
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """One gateway or worker; `url` is where it answers."""
+    """One gateway or worker: what `python WORDS` runs; `url` is where it answers.
 
-    command: Sequence[str]
+    It is forked from a process that has loaded our modules, unless `loads_itself`.
+    """
+
+    words: Sequence[str]
     environment: Mapping[str, str]
     url: str
     log: Path
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    loads_itself: bool = False
+    process: ForkedProcess | subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Start it, again if it has ended."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+        if self.loads_itself:
+            with self.log.open("ab") as log:
+                command = [sys.executable, *self.words]
+                self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        else:
+            program = Program(words=self.words, environment=self.environment, stdout=self.log, stderr=self.log)
+            self.process = ForkedProcess(program)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -90,26 +100,30 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """One database and one set of topics, and the services that were started on them."""
+    """One database and one set of topics, and the services that were started on them.
+
+    The services load themselves, as in production, where `load_themselves`: the time that it takes counts.
+    """
 
     database_url: str
     kafka: KafkaSettings
     folder: Path
+    load_themselves: bool = False
     services: list[Service] = field(default_factory=list)
 
     def gateway(self, **settings: str) -> Service:
         """Start a gateway."""
-        return self._start("api", [sys.executable, "-m", "api"], "BADGES_API", settings)
+        return self._start("api", ("-m", "api"), "BADGES_API", settings)
 
     def worker(self, **settings: str) -> Service:
         """Start a worker."""
-        return self._start("worker", [sys.executable, "-m", "award_worker"], "BADGES_WORKER", settings)
+        return self._start("worker", ("-m", "award_worker"), "BADGES_WORKER", settings)
 
     def faulty_worker(self, fault: str) -> Service:
         """Start a worker that kills itself at a point named in `chaos/faulty_worker.py`."""
-        return self._start("faulty", [sys.executable, str(FAULTY_WORKER), fault], "BADGES_WORKER", {})
+        return self._start("faulty", (str(FAULTY_WORKER), fault), "BADGES_WORKER", {})
 
-    def _start(self, name: str, command: Sequence[str], prefix: str, settings: Mapping[str, str]) -> Service:
+    def _start(self, name: str, words: Sequence[str], prefix: str, settings: Mapping[str, str]) -> Service:
         port = next_free(next(_ports), _chosen)
         environment = {
             **os.environ,
@@ -120,16 +134,24 @@ class Installation:
             **{f"{prefix}_{key.upper()}": value for key, value in settings.items()},
         }
         log = self.folder / f"{name}-{len(self.services)}.log"
-        service = Service(command=command, environment=environment, url=f"http://127.0.0.1:{port}", log=log)
+        service = Service(
+            words=words,
+            environment=environment,
+            url=f"http://127.0.0.1:{port}",
+            log=log,
+            loads_itself=self.load_themselves,
+        )
         service.start()
         self.services.append(service)
         return service
 
 
 @asynccontextmanager
-async def installation(database_url: str, kafka: KafkaSettings, folder: Path) -> AsyncIterator[Installation]:
+async def installation(
+    database_url: str, kafka: KafkaSettings, folder: Path, *, load_themselves: bool = False
+) -> AsyncIterator[Installation]:
     """Lend an installation, and stop in the end whatever was started on it."""
-    place = Installation(database_url=database_url, kafka=kafka, folder=folder)
+    place = Installation(database_url=database_url, kafka=kafka, folder=folder, load_themselves=load_themselves)
     try:
         yield place
     finally:

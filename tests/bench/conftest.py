@@ -1,6 +1,5 @@
 """Peers of the bench as processes on a test's installation."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -16,7 +15,7 @@ def start_peer(badges: Installation) -> StartPeer:
     """Start a module of `bench.peers` that serves HTTP; return it once it is ready."""
 
     async def start(module: str, **settings: str) -> Service:
-        service = badges._start(module, [sys.executable, "-m", f"bench.peers.{module}"], "PEER", settings)
+        service = badges._start(module, ("-m", f"bench.peers.{module}"), "PEER", settings)
         return await service.ready()
 
     return start

@@ -1,7 +1,6 @@
 """The peers are honest: each really awards once, and really publishes."""
 
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -50,7 +49,7 @@ async def test_one_by_one_peer_awards_once_and_publishes_once(
 ) -> None:
     request = award_request(tenant_id=demo.id)
     await publish(badges.kafka, request, award_request(tenant_id=demo.id, badge_code="unknown"), request)
-    words = [sys.executable, "-m", "faststream", "run", "--factory", "bench.peers.one_by_one:create_worker"]
+    words = ("-m", "faststream", "run", "--factory", "bench.peers.one_by_one:create_worker")
     badges._start("one_by_one", words, "PEER", {})
     await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=1)
     await assert_one_award_one_event(badges, connection)

@@ -98,7 +98,7 @@ async def open_place(folder: Path) -> AsyncIterator[Place]:
         workers = {name: await _worker(stack, folder / name, postgres, kafka_links[name], name) for name in names}
         spare = workers.pop("spare")
         main = await stack.enter_async_context(
-            installation(postgres.database_url, KafkaSettings(bootstrap=kafka.bootstrap), folder)
+            installation(postgres.database_url, KafkaSettings(bootstrap=kafka.bootstrap), folder, load_themselves=True)
         )
         gateways = {f"gateway-{number}": main.gateway(awards_per_minute="100000") for number in range(GATEWAYS)}
         started = [*gateways.values(), *(worker.start() for worker in workers.values())]
@@ -144,7 +144,7 @@ async def _worker(
     database_url = postgres.database_url.replace(
         f"@{LOOPBACK}:{postgres.server.port}/", f"@{LOOPBACK}:{postgres_link.port}/"
     )
-    installed = await stack.enter_async_context(installation(database_url, settings, folder))
+    installed = await stack.enter_async_context(installation(database_url, settings, folder, load_themselves=True))
     named = name if name == "worker-0" else None
     return Worker(installed=installed, kafka=kafka_link, postgres=postgres_link, named=named)
 

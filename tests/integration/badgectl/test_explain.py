@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +14,7 @@ from devstack.seed import DemoTenant
 from domain.tenants import Environment
 from messaging.award_requested import request_key
 from messaging.outbox_payload import hash_of_key
+from operator_commands import badgectl
 from processes import Installation
 from shared import make_tenant
 from storage.database import Database
@@ -25,28 +23,11 @@ from storage.outbox import LOCK_KEY
 PARTITIONS = 4
 
 
-def badgectl(place: Installation, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "badgectl", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={
-            **os.environ,
-            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
-            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
-            "BADGES_DATABASE_URL": place.database_url,
-            **environment,
-        },
-    )
-
-
-def told(place: Installation, *arguments: str, **environment: str) -> Mapping[str, Any]:
+async def told(place: Installation, *arguments: str, **environment: str) -> Mapping[str, Any]:
     """What `explain --json` prints."""
-    done = badgectl(place, "explain", *arguments, "--json", **environment)
-    assert done.returncode == 0, done.stderr
-    answer: Mapping[str, Any] = json.loads(done.stdout)
+    done = await badgectl(place, "explain", *arguments, "--json", environment=environment)
+    assert done.code == 0, done.err
+    answer: Mapping[str, Any] = json.loads(done.out)
     return answer
 
 
@@ -65,15 +46,15 @@ async def test_event_that_waits_for_a_relay_is_told(
     await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id=f"u{n}") for n in range(3)))
     await until(connection, "SELECT count(*) = 3 FROM awards")
     for n in range(3):
-        answer = told(badges, f"u{n}", "power_user", "--tenant", demo.id)
+        answer = await told(badges, f"u{n}", "power_user", "--tenant", demo.id)
         assert (answer["award"]["event"], answer["award"]["came_over"]) == ("waiting", "kafka")
         assert any(said.startswith("Its event waits in the outbox") for said in answer["notes"])
-    assert "waits in the outbox" in badgectl(badges, "explain", "u0", "power_user", "--tenant", demo.id).stdout
+    assert "waits in the outbox" in (await badgectl(badges, "explain", "u0", "power_user", "--tenant", demo.id)).out
 
     await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
     await until(connection, "SELECT NOT EXISTS (SELECT FROM outbox)")
     for n in range(3):
-        assert told(badges, f"u{n}", "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
+        assert (await told(badges, f"u{n}", "power_user", "--tenant", demo.id))["award"]["event"] == "emitted"
 
 
 async def test_event_that_a_relay_has_claimed_is_told(
@@ -81,38 +62,38 @@ async def test_event_that_a_relay_has_claimed_is_told(
 ) -> None:
     await publish(badges.kafka, award_request(tenant_id=demo.id, participant_id="u"))
     badges.faulty_worker("before_transaction").wait()
-    answer = told(badges, "u", "power_user", "--tenant", demo.id)
+    answer = await told(badges, "u", "power_user", "--tenant", demo.id)
     assert answer["award"]["event"] == "being_published"
     assert any(said.startswith("Its event is claimed by the relay") for said in answer["notes"])
     await badges.worker().ready()
     await until(connection, "SELECT NOT EXISTS (SELECT FROM outbox)")
-    assert told(badges, "u", "power_user", "--tenant", demo.id)["award"]["event"] == "emitted"
+    assert (await told(badges, "u", "power_user", "--tenant", demo.id))["award"]["event"] == "emitted"
 
 
 async def test_request_that_still_waits_in_the_log_is_counted(badges: Installation, demo: DemoTenant) -> None:
     await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id="queued") for _ in range(3)))
-    answer = told(badges, "queued", "power_user", "--tenant", "demo")
+    answer = await told(badges, "queued", "power_user", "--tenant", "demo")
     assert answer["status"] == "never_seen"
     assert (answer["waiting"]["total"], answer["waiting"]["in_partition"]) == (3, 3)
     hashes = {f"u{n}": hash_of_key(request_key(UUID(demo.id), f"u{n}")) for n in range(40)}
     elsewhere = next(u for u, hashed in hashes.items() if hashed % PARTITIONS != answer["waiting"]["partition"])
-    other = told(badges, elsewhere, "power_user", "--tenant", "demo")
+    other = await told(badges, elsewhere, "power_user", "--tenant", "demo")
     assert (other["waiting"]["total"], other["waiting"]["in_partition"]) == (3, 0)
-    text = badgectl(badges, "explain", "queued", "power_user", "--tenant", "demo").stdout
+    text = (await badgectl(badges, "explain", "queued", "power_user", "--tenant", "demo")).out
     assert "at most 3, of them 3 in the participant's partition" in " ".join(text.split())
 
 
 async def test_kafka_that_is_away_costs_the_count_alone(badges: Installation) -> None:
-    answer = told(badges, "u", "power_user", "--tenant", "demo", BADGES_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    answer = await told(badges, "u", "power_user", "--tenant", "demo", BADGES_KAFKA_BOOTSTRAP="127.0.0.1:1")
     assert (answer["status"], answer["waiting"]) == ("never_seen", None)
     assert any("Kafka did not tell" in note for note in answer["notes"])
 
 
 async def test_postgres_that_is_away_is_an_error(badges: Installation) -> None:
     away = {"BADGES_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
-    done = badgectl(badges, "explain", "u", "power_user", "--tenant", "demo", **away)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: Postgres")
+    done = await badgectl(badges, "explain", "u", "power_user", "--tenant", "demo", environment=away)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: Postgres")
 
 
 async def test_tenant_is_named_by_slug_or_id_and_environment(
@@ -127,11 +108,11 @@ async def test_tenant_is_named_by_slug_or_id_and_environment(
         ("--tenant", "acme", "--environment", "test"): str(sandbox.id),
     }
     for options, tenant_id in named.items():
-        assert told(badges, "u", "power_user", *options)["tenant_id"] == tenant_id
+        assert (await told(badges, "u", "power_user", *options))["tenant_id"] == tenant_id
     for options in (("--tenant", "nowhere"), ("--tenant", "acme"), ("--tenant", str(uuid4()), "--environment", "test")):
-        refused = badgectl(badges, "explain", "u", "power_user", *options)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert "there is no tenant" in refused.stderr
+        refused = await badgectl(badges, "explain", "u", "power_user", *options)
+        assert (refused.code, refused.out) == (1, "")
+        assert "there is no tenant" in refused.err
 
 
 async def test_unknown_and_disabled_tenants_are_told(
@@ -140,7 +121,7 @@ async def test_unknown_and_disabled_tenants_are_told(
     nobody = uuid4()
     await publish(worker.kafka, award_request(tenant_id=nobody))
     await until(connection, "SELECT count(*) FROM rejected_requests")
-    answer = told(worker, "user_123", "power_user", "--tenant", str(nobody))
+    answer = await told(worker, "user_123", "power_user", "--tenant", str(nobody))
     assert (answer["status"], answer["tenant"], answer["rejections"][0]["reason"]) == (
         "rejected",
         None,
@@ -148,12 +129,12 @@ async def test_unknown_and_disabled_tenants_are_told(
     )
     assert f"No tenant has the id {nobody}." in answer["notes"]
 
-    assert badgectl(worker, "tenants", "disable", "demo").returncode == 0
+    assert (await badgectl(worker, "tenants", "disable", "demo")).code == 0
     await publish(worker.kafka, award_request(tenant_id=demo.id))
     await until(connection, "SELECT count(*) = 2 FROM rejected_requests")
-    answer = told(worker, "user_123", "power_user", "--tenant", "demo")
+    answer = await told(worker, "user_123", "power_user", "--tenant", "demo")
     assert (answer["tenant"]["is_enabled"], answer["rejections"][0]["reason"]) == (False, "tenant_disabled")
-    assert "disabled" in badgectl(worker, "explain", "user_123", "power_user", "--tenant", "demo").stdout
+    assert "disabled" in (await badgectl(worker, "explain", "user_123", "power_user", "--tenant", "demo")).out
 
 
 async def test_people_read_the_same_facts(
@@ -163,7 +144,7 @@ async def test_people_read_the_same_facts(
     await publish(worker.kafka, request, award_request(tenant_id=demo.id, badge_code="none", request_id="r1"))
     await until(connection, "SELECT count(*) FROM awards WHERE NOT EXISTS (SELECT FROM outbox)")
     await until(connection, "SELECT count(*) FROM rejected_requests")
-    text = badgectl(worker, "explain", request.participant_id, "power_user", "--tenant", "demo").stdout
+    text = (await badgectl(worker, "explain", request.participant_id, "power_user", "--tenant", "demo")).out
     facts = dict(line.strip().split(maxsplit=1) for line in text.splitlines() if line.strip())
     assert facts["participant"] == "line\N{REPLACEMENT CHARACTER}break [red]🏅"
     assert facts["status"] == "awarded"
@@ -171,16 +152,16 @@ async def test_people_read_the_same_facts(
     assert facts["tenant"] == "demo, live"
     for part in ("Kafka, source /orders", "award_requests/", ", emitted", "2026-02-14T12:00:00Z"):
         assert part in text
-    text = badgectl(worker, "explain", "user_123", "none", "--tenant", "demo").stdout
+    text = (await badgectl(worker, "explain", "user_123", "none", "--tenant", "demo")).out
     for part in ("badge_not_found at ", "request r1: Badge 'none' not found", "not defined"):
         assert part in text
 
 
 async def test_ids_that_cannot_be_are_refused(badges: Installation) -> None:
     for pair in (("\udcff", "power_user"), ("u", "\udcff"), ("u" * 256, "c"), ("u", "c" * 51), ("", "c")):
-        refused = badgectl(badges, "explain", *pair, "--tenant", "demo")
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert "must" in refused.stderr
+        refused = await badgectl(badges, "explain", *pair, "--tenant", "demo")
+        assert (refused.code, refused.out) == (1, "")
+        assert "must" in refused.err
 
 
 async def test_award_of_before_places_were_kept_is_explained(
@@ -192,7 +173,7 @@ async def test_award_of_before_places_were_kept_is_explained(
         " WHERE tenant_id = $1 AND code = 'power_user'",
         UUID(demo.id),
     )
-    answer = told(badges, "old", "power_user", "--tenant", "demo")
+    answer = await told(badges, "old", "power_user", "--tenant", "demo")
     assert (answer["award"]["place"], answer["award"]["came_over"], answer["award"]["key_id"]) == (None, "http", None)
     assert any("before gateways named the key" in note for note in answer["notes"])
     assert any("older than the record of places" in note for note in answer["notes"])
@@ -212,4 +193,4 @@ async def test_json_is_what_the_gateway_answers(worker: Installation, demo: Demo
                 await asyncio.sleep(0.05)
         for code in ("power_user", "none", "first_steps"):
             answered = (await client.get(path.format(code))).json()
-            assert told(worker, "user_123", code, "--tenant", demo.id) == answered
+            assert (await told(worker, "user_123", code, "--tenant", demo.id)) == answered

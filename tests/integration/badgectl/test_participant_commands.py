@@ -9,23 +9,8 @@ from uuid import uuid4
 import pytest
 
 from devstack.seed import DemoTenant
+from operator_commands import badgectl
 from processes import Installation
-
-
-def badgectl(place: Installation, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "badgectl", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={
-            **os.environ,
-            "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
-            "BADGES_KAFKA_PREFIX": place.kafka.prefix,
-            "BADGES_DATABASE_URL": place.database_url,
-            **environment,
-        },
-    )
 
 
 def unread_events(place: Installation) -> tuple[int, bytes]:
@@ -53,27 +38,28 @@ async def gateway(worker: Installation, demo: DemoTenant) -> dict[str, str]:
 
 async def test_awards_over_http_are_listed_and_seen_as_events(worker: Installation, gateway: dict[str, str]) -> None:
     for participant_id in ("..", "a/b %2F"):
-        first = badgectl(worker, "award", participant_id, "power_user", "--metadata", '{"a": 1}', "--json", **gateway)
-        assert json.loads(first.stdout)["already_earned"] is False, first.stderr
-        again = badgectl(worker, "award", participant_id, "power_user", **gateway)
-        assert "had it already" in again.stdout
-        listed = badgectl(worker, "badges", participant_id, "--earned-only", "--json", **gateway)
-        assert [badge["code"] for badge in json.loads(listed.stdout)["badges"]] == ["power_user"]
-    assert "power_user" in badgectl(worker, "badges", "..", **gateway).stdout
+        award = ("award", participant_id, "power_user")
+        first = await badgectl(worker, *award, "--metadata", '{"a": 1}', "--json", environment=gateway)
+        assert json.loads(first.out)["already_earned"] is False, first.err
+        again = await badgectl(worker, *award, environment=gateway)
+        assert "had it already" in again.out
+        listed = await badgectl(worker, "badges", participant_id, "--earned-only", "--json", environment=gateway)
+        assert [badge["code"] for badge in json.loads(listed.out)["badges"]] == ["power_user"]
+    assert "power_user" in (await badgectl(worker, "badges", "..", environment=gateway)).out
 
-    refused = badgectl(worker, "award", "u", "nowhere", **gateway)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Badge 'nowhere' not found" in refused.stderr
+    refused = await badgectl(worker, "award", "u", "nowhere", environment=gateway)
+    assert (refused.code, refused.out) == (1, "")
+    assert "Badge 'nowhere' not found" in refused.err
     for command in (("award", "\udcff", "power_user"), ("badges", "\udcff")):
-        unreadable = badgectl(worker, *command, **gateway)
-        assert (unreadable.returncode, "not UTF-8" in unreadable.stderr or "be UTF-8" in unreadable.stderr) == (1, True)
+        unreadable = await badgectl(worker, *command, environment=gateway)
+        assert (unreadable.code, "not UTF-8" in unreadable.err or "be UTF-8" in unreadable.err) == (1, True)
 
-    while len(lines := badgectl(worker, "events", "--json").stdout.splitlines()) < 2:
+    while len(lines := (await badgectl(worker, "events", "--json")).out.splitlines()) < 2:
         await asyncio.sleep(0.1)
     events = [json.loads(line) for line in lines]
     assert {event["subject"] for event in events} == {"..", "a/b %2F"}
     assert events[0]["data"]["metadata"] == {"a": 1}
-    assert len(badgectl(worker, "events", "--limit", "1").stdout.splitlines()) == 1
+    assert len((await badgectl(worker, "events", "--limit", "1")).out.splitlines()) == 1
     assert unread_events(worker) == (-signal.SIGPIPE, b"")
 
 
@@ -93,7 +79,7 @@ async def test_followed_events_end_quietly_when_interrupted(worker: Installation
         # It begins at the end of the topic, whenever it has come so far: only its first line says that it has.
         first = asyncio.ensure_future(following.stdout.readline())
         while not first.done():
-            badgectl(worker, "award", str(uuid4()), "power_user", **gateway)
+            await badgectl(worker, "award", str(uuid4()), "power_user", environment=gateway)
             await asyncio.wait([first], timeout=0.2)
         assert b"power_user" in first.result()
         following.send_signal(2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from badgectl.command_group import COMMANDS
+from operator_commands import run_badgectl
 
 TENANT = "6f6d1f0c-5d1b-5a0e-9a57-2f4f0f6c8f11"
 NOWHERE = {
@@ -29,29 +30,18 @@ CALLS = (
 )
 
 
-def badgectl(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "badgectl", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
 def test_help_names_every_command(tmp_path: Path) -> None:
-    words = badgectl(tmp_path, "--help").stdout.split()
+    words = run_badgectl("--help", folder=tmp_path).out.split()
     assert all(command in words for command in COMMANDS)
 
 
 def test_version_is_told(tmp_path: Path) -> None:
-    assert badgectl(tmp_path, "--version").stdout == f"badgectl {version('badges')}\n"
+    assert run_badgectl("--version", folder=tmp_path).out == f"badgectl {version('badges')}\n"
 
 
 def test_command_that_was_mistyped_is_suggested(tmp_path: Path) -> None:
-    told = badgectl(tmp_path, "exlain")
-    assert (told.returncode, "Did you mean 'explain'?" in told.stderr) == (2, True)
+    told = run_badgectl("exlain", folder=tmp_path)
+    assert (told.code, "Did you mean 'explain'?" in told.err) == (2, True)
 
 
 def test_command_line_loads_what_is_asked_for_only() -> None:
@@ -70,20 +60,20 @@ def test_no_command_loads_the_services() -> None:
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_without_a_stack_each_command_says_how_to_get_one(tmp_path: Path, call: tuple[str, ...]) -> None:
     (tmp_path / "rows.csv").write_text("participant_id,badge_code\nu,c\n")
-    told = badgectl(tmp_path, *call)
-    assert (told.returncode, told.stdout.count("Traceback") + told.stderr.count("Traceback")) == (1, 0)
-    assert "run `badgectl up` here" in told.stderr
+    told = run_badgectl(*call, folder=tmp_path)
+    assert (told.code, told.out.count("Traceback") + told.err.count("Traceback")) == (1, 0)
+    assert "run `badgectl up` here" in told.err
 
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_what_is_away_is_named_in_one_line(tmp_path: Path, call: tuple[str, ...]) -> None:
     (tmp_path / "rows.csv").write_text("participant_id,badge_code\nu,c\n")
-    told = badgectl(tmp_path, *call, **NOWHERE)
-    assert told.returncode == 1
-    (line,) = [line for line in told.stderr.splitlines() if line.startswith("error: ")]
+    told = run_badgectl(*call, folder=tmp_path, environment=NOWHERE)
+    assert told.code == 1
+    (line,) = [line for line in told.err.splitlines() if line.startswith("error: ")]
     assert any(told in line for told in ("Kafka cannot be reached", "Postgres cannot be reached", "does not answer"))
-    assert "secret" not in told.stdout + told.stderr
-    assert "Traceback" not in told.stderr
+    assert "secret" not in told.out + told.err
+    assert "Traceback" not in told.err
 
 
 @pytest.mark.parametrize(
@@ -100,9 +90,9 @@ def test_what_is_away_is_named_in_one_line(tmp_path: Path, call: tuple[str, ...]
 def test_what_cannot_be_asked_is_said_before_anything_is_asked(
     tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
-    told = badgectl(tmp_path, *arguments, **NOWHERE)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert said in told.stderr
+    told = run_badgectl(*arguments, folder=tmp_path, environment=NOWHERE)
+    assert (told.code, told.out) == (1, "")
+    assert said in told.err
 
 
 def test_output_that_nobody_reads_ends_the_command_as_other_tools(tmp_path: Path) -> None:
