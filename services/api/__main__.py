@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from api.app import create_app
 from api.connection import bounded_protocol
-from api.request_bounds import INCOMPLETE_HEAD_BYTES
 from api.settings import ApiSettings
 from telemetry.logs import configure_logs
 
@@ -31,7 +30,6 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         http=bounded_protocol(seconds=settings.receive_seconds, connections=settings.connections),
-        h11_max_incomplete_event_size=INCOMPLETE_HEAD_BYTES,
         ws="none",
         log_config=None,
         access_log=False,

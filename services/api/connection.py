@@ -9,16 +9,21 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.problems import MEDIA_TYPE, ProblemError, head_too_large, malformed_request, request_timeout, unavailable
+from api.request_bounds import INCOMPLETE_HEAD_BYTES
 
 MOST_DRAINED = 16 * 1024 * 1024
 """Bytes of a body that are passed over once its request is answered: closing at once could lose the answer."""
 
 
-class BoundedProtocol(H11Protocol):
+LONGEST_TARGET = 64 * 1024 - 1
+"""The parser's own limit, in bytes."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
     """One connection.
 
     Whatever the caller owes (a request's head, the rest of a body that is answered already, reading
@@ -32,7 +37,11 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self._owed = _Timer(self.receive_seconds, self._give_up)
         self._unread = _Timer(self.receive_seconds, self._abort)
+        self._is_in_head = False
+        self._is_in_body = False
+        self._head_bytes = 0
         self._drained = 0
+        self._last = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for a request; refuse the connection when there are too many."""
@@ -45,9 +54,14 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what came, and see whether more is owed."""
         self._drained = self._drained + len(data) if self._is_draining() else 0
+        self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
+        self._last = data
         super().data_received(data)
+        self._last = b""
         if self._drained > MOST_DRAINED:
             self.transport.close()
+        if self._is_in_head and self._head_bytes > INCOMPLETE_HEAD_BYTES:
+            self._end(head_too_large())
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,26 +80,75 @@ class BoundedProtocol(H11Protocol):
         self._unread.cancel()
         super().resume_writing()
 
+    def on_message_begin(self) -> None:
+        """The first byte of a head."""
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Refuse what the parser lets through: RFC 9112 wants one Host, and we know no coding but `chunked`."""
+        self._is_in_head = False
+        if self._is_upgrade():
+            return
+        if len(self.url) > LONGEST_TARGET:
+            raise head_too_large()
+        hosts = 0
+        for name, value in self.headers:
+            hosts += name == b"host"
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise malformed_request()
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise malformed_request()
+        super().on_headers_complete()
+        self._is_in_body = True
+
+    def on_message_complete(self) -> None:
+        """The last byte of a body."""
+        if self._is_upgrade():
+            return
+        self._is_in_body = False
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Answer what is no HTTP/1.1, or has too large a head. Called where h11's error is handled."""
-        hint = getattr(sys.exc_info()[1], "error_status_hint", None)
-        too_large = hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        self._end(head_too_large() if too_large else malformed_request())
+        """Answer what is no HTTP/1.1. Called where the parser's error is handled."""
+        error = sys.exc_info()[1]
+        cause = None if error is None else error.__context__
+        self._end(cause if isinstance(cause, ProblemError) else malformed_request())
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read the request once more, without `Upgrade`: the parser passes over the body of one that has it.
+
+        Clients that would rather speak HTTP/2 ask for it with every call, Java's own among them. Called where the
+        parser's stop is handled; it says how much of the last bytes was read.
+        """
+        stop = sys.exc_info()[1]
+        rest = self._last[stop.args[0] :] if isinstance(stop, httptools.HttpParserUpgrade) else b""
+        lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        head = b"\r\n".join([self.parser.get_method() + b" " + self.url + b" HTTP/1.1", *lines, b"", b""])
+        self.parser = httptools.HttpRequestParser(self)
+        super().data_received(head + rest)
+
+    def _is_upgrade(self) -> bool:
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def _is_draining(self) -> bool:
         """The request is answered, its body still comes."""
-        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+        return self._is_in_body and not self._is_answering()
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def _watch(self) -> None:
         """Time what the caller owes, once for all of it: a byte now and then gains nothing."""
-        owes = self.conn.their_state is h11.IDLE or self._is_draining()
+        owes = self._is_in_head or not self._is_answering()
         if not owes or self.transport.is_closing():
             self._owed.cancel()
         else:
             self._owed.start()
 
     def _give_up(self) -> None:
-        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+        if self._is_in_head:
             self._end(request_timeout(self.receive_seconds))
         else:
             self.transport.close()
@@ -95,31 +158,33 @@ class BoundedProtocol(H11Protocol):
         self.transport.abort()
 
     def _end(self, error: ProblemError) -> None:
-        """Answer, if an answer is still possible, and close."""
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            if self.cycle is not None:  # what its request was for has to see that nobody listens any more
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
-            for event in self._answer(error):
-                self.transport.write(self.conn.send(event) or b"")
+        """Answer, if an answer is still possible, and close: after those that are due before."""
+        if self.transport.is_closing():
+            return
+        if self._is_answering() and not (self._is_in_body and not self.pipeline):
+            self.cycle.keep_alive = False
+            return
+        if self._is_answering():  # what its request was for has to see that nobody listens any more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not self._is_draining() and not (self._is_answering() and self.cycle.response_started):
+            self.transport.write(self._answer(error))
         self.transport.close()
 
-    def _answer(self, error: ProblemError) -> tuple[h11.Event, ...]:
+    def _answer(self, error: ProblemError) -> bytes:
         content = error.problem.model_dump_json(exclude_none=True).encode()
         headers = {
-            "Content-Type": MEDIA_TYPE,
-            "Content-Length": str(len(content)),
+            "content-type": MEDIA_TYPE,
+            "content-length": str(len(content)),
             **error.headers,
-            "Connection": "close",
+            "connection": "close",
         }
-        status = error.problem.status
-        response = h11.Response(
-            status_code=status,
-            headers=[*self.server_state.default_headers, *((name.encode(), v.encode()) for name, v in headers.items())],
-            reason=HTTPStatus(status).phrase.encode(),
-        )
-        has_no_body = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
-        return (response, h11.Data(data=b"" if has_no_body else content), h11.EndOfMessage())
+        status = HTTPStatus(error.problem.status)
+        lines = [f"{name}: {value}".encode() for name, value in headers.items()]
+        lines += [name + b": " + value for name, value in self.server_state.default_headers]
+        has_no_body = self._is_answering() and self.scope["method"] == "HEAD"
+        head = b"\r\n".join([f"HTTP/1.1 {status.value} {status.phrase}".encode(), *lines, b"", b""])
+        return head if has_no_body else head + content
 
 
 def bounded_protocol(*, seconds: float, connections: int) -> type[BoundedProtocol]:

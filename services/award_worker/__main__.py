@@ -1,6 +1,5 @@
 """`python -m award_worker`: settings, then the worker, until SIGTERM."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -8,6 +7,7 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
+import uvloop
 from pydantic import ValidationError
 
 from award_worker.app import create_worker
@@ -50,7 +50,7 @@ def main() -> None:
     # uvicorn raises the signal again once it has drained: an orderly end is no crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,31 @@ async def test_caller_that_expects_is_refused_before_it_sends(
     assert (await connection.answer()).status == 200
 
 
+async def test_target_may_be_absolute(connection: RawConnection, key: str) -> None:
+    await connection.send(head("GET", f"http://elsewhere{BADGES}", key))
+    assert (await connection.answer()).status == 200
+
+
+async def test_answers_that_are_due_come_before_a_broken_call_closes_the_connection(
+    connection: RawConnection, key: str
+) -> None:
+    award = head("POST", AWARD, key, JSON, LENGTH) + BODY
+    await connection.send(award + award + b"\x16\x03\r\n\r\n")
+    assert [(await connection.answer()).status for _ in range(2)] == [200, 200]
+    assert await connection.ended()
+
+
+async def test_request_to_upgrade_is_passed_over_and_its_body_read(connection: RawConnection, key: str) -> None:
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAA")
+    award = head("POST", AWARD, key, JSON, LENGTH, *upgrade)
+    for sent in ((award, BODY), (award + BODY,), (award[:50], award[50:] + BODY[:10], BODY[10:]), (award + BODY,) * 2):
+        await connection.send(*sent)
+        for _ in range(sent.count(award + BODY) or 1):
+            assert (await connection.answer()).status == 200
+    await connection.send(head("GET", BADGES, key, *upgrade))
+    assert (await connection.answer()).status == 200
+
+
 async def test_large_body_is_refused_by_its_length_unread(connection: RawConnection, key: str) -> None:
     started = time.monotonic()
     await connection.send(head("POST", AWARD, key, JSON, "Content-Length: 65537"))

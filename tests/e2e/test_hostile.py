@@ -67,10 +67,11 @@ async def test_caller_that_hangs_up_is_no_failure_of_ours(
 
 ODD = {
     "host": (head("GET", "/nothing").replace(b"gateway", b"[::1"), 404),
-    "absolute target": (head("GET", "http://elsewhere/livez"), 404),
+    "absolute target": (head("GET", "http://elsewhere/nothing"), 404),
     "asterisk": (head("OPTIONS", "*"), 404),
-    "authority": (head("CONNECT", "gateway:80"), 404),
-    "method": (head("BREW", AWARD), 405),
+    "authority": (head("CONNECT", "gateway:80"), 400),
+    "method": (head("PROPFIND", AWARD), 405),
+    "method that nobody knows": (head("BREW", AWARD), 400),
     "bad percent-encoding": (head("GET", "/%zz%"), 404),
     "websocket": (head("GET", BADGES, "Connection: upgrade", "Upgrade: websocket"), 401),
     "key of raw bytes": (head("GET", BADGES, "X-API-Key: bq_live_\xff"), 401),
