@@ -17,6 +17,9 @@ DETAIL_LENGTH = 500
 AwardKey: TypeAlias = tuple[UUID, str, UUID]
 """Tenant, participant, badge: what makes an award unique."""
 
+TraceHeaders: TypeAlias = tuple[tuple[str, bytes], ...]
+"""Headers that carry a request's trace on into what is told of it; none when it is not traced."""
+
 
 class RejectionReason(StrEnum):
     """Why a request can never succeed. A closed set: `docs/events.md` documents each."""
@@ -122,6 +125,7 @@ class ReceivedRequest:
     content: AwardRequest | RequestRejectedError
     reply_to: ReplyAddress | None
     legible: LegibleRequest = LegibleRequest()
+    trace: TraceHeaders = ()
 
     @property
     def subject(self) -> AwardRequest | LegibleRequest:

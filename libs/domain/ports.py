@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.awards import Award, AwardKey, LogPosition, RawRecord, ReceivedRequest, Rejected
+from domain.awards import Award, AwardKey, LogPosition, RawRecord, ReceivedRequest, Rejected, TraceHeaders
 from domain.badges import Badge
 
 
@@ -73,8 +73,8 @@ class Ledger(Protocol):
 class Announcements(Protocol):
     """Makes the messages that tell of a decision. Their values are final."""
 
-    def badge_awarded(self, award: Award, badge: Badge) -> bytes:
-        """Pack the event of a new award."""
+    def badge_awarded(self, award: Award, badge: Badge, trace: TraceHeaders = ()) -> bytes:
+        """Pack the event of a new award, which carries the trace on."""
         ...
 
     def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:

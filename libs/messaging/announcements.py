@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, award_event_id
+from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, TraceHeaders, award_event_id
 from domain.badges import Badge
 from domain.json_text import compact_json
 from domain.times import format_instant
@@ -27,9 +27,10 @@ class KafkaAnnouncements:
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
 
-    def badge_awarded(self, award: Award, badge: Badge) -> bytes:
+    def badge_awarded(self, award: Award, badge: Badge, trace: TraceHeaders = ()) -> bytes:
         """Pack the event of a new award, with the definition as it is now."""
-        return pack_message(award_message(self._topics.badge_awarded, award, badge))
+        message = award_message(self._topics.badge_awarded, award, badge)
+        return pack_message(replace(message, headers=[*message.headers, *trace]) if trace else message)
 
     def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:
         """Pack the record as it came, its headers first, then `dlq_*`; cut where the topic would not take it."""

@@ -103,7 +103,7 @@ class AwardHandler:
     def _message(self, decision: Decision) -> bytes:
         outcome = decision.outcome
         if isinstance(outcome, Awarded):
-            return self._announcements.badge_awarded(outcome.award, outcome.badge)
+            return self._announcements.badge_awarded(outcome.award, outcome.badge, decision.received.trace)
         return self._announcements.dead_letter(decision.received.record, outcome, self._clock())
 
 
