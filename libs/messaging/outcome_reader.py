@@ -50,6 +50,11 @@ class OutcomeReader:
         """Whether every answer from now on will be seen."""
         return self._ready.is_set()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for an answer now."""
+        return len(self._waiting)
+
     async def wait_ready(self) -> None:
         """Return once answers are seen; the caller sets the deadline."""
         await self._ready.wait()

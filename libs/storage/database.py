@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, QueuePool, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from storage.errors import storage_errors
@@ -62,6 +62,12 @@ class Database:
             },
         )
         self._without_transactions = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.most_connections = pool_size
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections are lent out now, of `most_connections`."""
+        return cast(QueuePool, self._engine.pool).checkedout()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:

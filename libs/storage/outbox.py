@@ -7,7 +7,7 @@ has lost the connection, and can claim nothing.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -50,8 +50,10 @@ _BOUNDED = """
     WHERE place = 1 OR (messages <= $1 AND bytes <= {bytes})
 """
 
+_WAITED = "extract(epoch FROM now() - o.created_at)::float8 AS waited_seconds"
+
 _CLAIMED = f"""
-    SELECT o.emit_seq, o.payload, o.message_count FROM outbox AS o JOIN (
+    SELECT o.emit_seq, o.payload, o.message_count, {_WAITED} FROM outbox AS o JOIN (
         {_BOUNDED.format(which="emit_seq > $2", order="emit_seq", rows=ROWS_PER_CLAIM, bytes=BYTES_PER_CLAIM)}
     ) AS bounded USING (id)
 """  # noqa: S608 - constants of ours
@@ -64,17 +66,18 @@ _CLAIM = f"""
         ) AS chosen
     )
     UPDATE outbox AS o SET emit_seq = n.emit_seq FROM numbered AS n WHERE o.id = n.id
-    RETURNING o.emit_seq, o.payload, o.message_count
+    RETURNING o.emit_seq, o.payload, o.message_count, {_WAITED}
 """  # noqa: S608 - constants of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedRow:
-    """One row of the outbox: the packed messages of one worker batch."""
+    """One row of the outbox: the packed messages of one worker batch, and how long it had waited for its claim."""
 
     emit_seq: int
     payload: bytes
     message_count: int
+    waited_seconds: float = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

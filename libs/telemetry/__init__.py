@@ -1,1 +1,1 @@
-"""Logs of every process."""
+"""What every process tells of itself: logs, metrics."""

@@ -1,47 +1,65 @@
 """The gateway's numbers, in Prometheus form, and the middleware that counts requests."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.methods import METHODS
+from api.problems import ProblemError
+from domain.errors import DomainError, StorageUnavailableError
+from telemetry import metrics as names
+from telemetry.process_metrics import ProcessMetrics
 
-_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+AWARD_OUTCOMES = (
+    "awarded",
+    "already_earned",
+    "accepted",
+    "badge_not_found",
+    "RATE_LIMIT_PARTICIPANT_EXCEEDED",
+    "award_pending",
+    "unavailable",
+)
+"""Shown from the start, as 0: so the first of a kind is an increase. Rare codes are shown once they are answered."""
 
 
-class ApiMetrics:
-    """Counters of one gateway process, in a registry of their own."""
+class ApiMetrics(ProcessMetrics):
+    """The numbers of one gateway process."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "badges_api_requests",
-            "HTTP requests answered",
-            ["method", "route", "status"],
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "badges_api_request_seconds",
-            "From a request's arrival to the end of its answer",
-            ["route"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.rate_limit_failures = Counter(
-            "badges_api_rate_limit_failures",
-            "Award calls whose count is not known because Redis could not be reached",
-            registry=registry,
-        )
-        self.reader_is_ready = Gauge(
-            "badges_api_outcome_reader_is_ready",
-            "1 while the outcomes of award calls are seen",
-            registry=registry,
-        )
+        super().__init__()
+        registry = self.registry
+        self.requests = names.API_REQUESTS.counter(registry)
+        self.seconds = names.API_REQUEST_SECONDS.histogram(registry)
+        self.awards = names.API_AWARDS.counter(registry)
+        self.rate_limit_failures = names.API_RATE_LIMIT_FAILURES.counter(registry)
+        self.requests_under_way = 0
+        names.API_UNDER_WAY.gauge(registry).set_function(lambda: self.requests_under_way)
+        self._awards_waiting = names.API_AWARDS_WAITING.gauge(registry)
+        self._reader_is_ready = names.API_OUTCOME_READER_IS_READY.gauge(registry)
+        for outcome in AWARD_OUTCOMES:
+            self.awards.labels(outcome)
 
-    def exposition(self) -> bytes:
-        """The numbers as Prometheus reads them."""
-        return generate_latest(self.registry)
+    def note_outcomes(self, *, is_ready: bool, waiting: int) -> None:
+        """Tell whether answers of workers are seen now, and how many award calls wait for one."""
+        self._reader_is_ready.set(is_ready)
+        self._awards_waiting.set(waiting)
+
+    @contextmanager
+    def award_call(self) -> Iterator[None]:
+        """Count an award call that fails, under the code of its answer."""
+        try:
+            yield
+        except DomainError as error:
+            self.awards.labels(error.code).inc()
+            raise
+        except ProblemError as error:
+            self.awards.labels(error.problem.code).inc()
+            raise
+        except StorageUnavailableError:
+            self.awards.labels("unavailable").inc()
+            raise
 
 
 class CountRequests:
@@ -58,6 +76,7 @@ class CountRequests:
             return
         status = 500
         started = time.perf_counter()
+        self._metrics.requests_under_way += 1
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -68,6 +87,7 @@ class CountRequests:
         try:
             await self._app(scope, receive, noting)
         finally:
+            self._metrics.requests_under_way -= 1
             route = getattr(scope.get("route"), "path", "none")
             # Whatever a caller makes up is `other`, or each would be a series of its own.
             method = scope["method"] if scope["method"] in METHODS else "other"

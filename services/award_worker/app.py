@@ -22,9 +22,10 @@ from award_worker.holding import Holding
 from award_worker.intake import Intake
 from award_worker.metrics import WorkerMetrics
 from award_worker.needs import wait_for_needs
-from award_worker.probes import Check, documentation_routes, probe_routes
+from award_worker.probes import documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
 from award_worker.settings import WorkerSettings
+from award_worker.survey import Check, Survey
 from award_worker.upkeep import keep_trimmed
 from domain.ports import Ledger
 from domain.times import utc_now
@@ -94,7 +95,8 @@ def create_worker(
             await relay.rest(REST_SECONDS)
 
     checks = _checks(database, producer, broker, relay) | {"brake": _is_off(brake)}
-    routes = [*probe_routes(checks=checks, metrics=metrics), *documentation_routes(asyncapi_document(topics))]
+    survey = Survey(checks=checks, database=database, producer=producer, topics=topics, metrics=metrics)
+    routes = [*probe_routes(survey), *documentation_routes(asyncapi_document(topics))]
     return AsgiFastStream(broker, lifespan=lifespan, logger=None, asgi_routes=routes)
 
 

@@ -1,88 +1,85 @@
-"""The worker's numbers, in Prometheus form: every name stands here, with what it counts."""
+"""The worker's numbers, in Prometheus form."""
 
+import time
+from collections import Counter
 from collections.abc import Sequence
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from award_worker.handler import Decision
 from domain.awards import Awarded, Rejected, RejectionReason
+from messaging.lag import PartitionLag
+from storage.outbox import Backlog, ClaimedRow
+from telemetry import metrics as names
+from telemetry.process_metrics import ProcessMetrics
 
-_BATCH_SIZES = (1, 3, 10, 30, 100, 300, 1000)
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-
-class WorkerMetrics:
-    """Counters of one worker process, in a registry of their own."""
+class WorkerMetrics(ProcessMetrics):
+    """The numbers of one worker process, its relay's among them."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.requests = Counter("badges_worker_requests", "Requests decided", ["outcome"], registry=registry)
-        self.rejections = Counter("badges_worker_rejections", "Requests dead-lettered", ["reason"], registry=registry)
-        self.batch_seconds = Histogram(
-            "badges_worker_batch_seconds",
-            "From a batch's arrival to its commit in Postgres",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.batch_requests = Histogram(
-            "badges_worker_batch_requests",
-            "Requests in a batch",
-            buckets=_BATCH_SIZES,
-            registry=registry,
-        )
-        self.retries = Counter(
-            "badges_worker_retries",
-            "Batches tried again because Postgres could not answer",
-            registry=registry,
-        )
-        self.commit_failures = Counter(
-            "badges_worker_commit_failures",
-            "Offset commits that failed: redelivery follows, and is harmless",
-            registry=registry,
-        )
-        self.brake_is_on = Gauge(
-            "badges_worker_brake_is_on",
-            "1 while this worker holds its requests, for nearly all were rejected: see the runbook",
-            registry=registry,
-        )
-        self.brake_holds = Counter("badges_worker_brake_holds", "Batches that the brake held", registry=registry)
-        self.relay_is_leader = Gauge(
-            "badges_relay_is_leader", "1 in the process whose relay is at work", registry=registry
-        )
-        self.relay_is_refusing = Gauge(
-            "badges_relay_is_refusing",
-            "1 while Kafka's watermark is below the mirror or above every number: see the runbook",
-            registry=registry,
-        )
-        self.relay_messages = Counter("badges_relay_messages", "Events and dead letters published", registry=registry)
-        self.relay_transaction_seconds = Histogram(
-            "badges_relay_transaction_seconds",
-            "One Kafka transaction of the relay",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.relay_failures = Counter("badges_relay_failures", "Leaderships that a failure ended", registry=registry)
-        self.outbox_batches = Gauge(
-            "badges_outbox_batches", "Worker batches that wait in the outbox, as the leader sees it", registry=registry
-        )
-        self.outbox_oldest_seconds = Gauge(
-            "badges_outbox_oldest_seconds", "How long the oldest of them has waited", registry=registry
-        )
+        super().__init__()
+        registry = self.registry
+        self._requests = names.WORKER_REQUESTS.counter(registry)
+        self._rejections = names.WORKER_REJECTIONS.counter(registry)
+        self._request_to_award_seconds = names.WORKER_REQUEST_TO_AWARD_SECONDS.batch_histogram(registry)
+        self.batch_seconds = names.WORKER_BATCH_SECONDS.histogram(registry)
+        self.batch_requests = names.WORKER_BATCH_REQUESTS.histogram(registry)
+        self.retries = names.WORKER_RETRIES.counter(registry)
+        self.commit_failures = names.WORKER_COMMIT_FAILURES.counter(registry)
+        self.brake_is_on = names.WORKER_BRAKE_IS_ON.gauge(registry)
+        self.brake_holds = names.WORKER_BRAKE_HOLDS.counter(registry)
+        self._lag = names.LAG.gauge(registry)
+        self._held = names.HELD.gauge(registry)
+        self._lost = names.LOST.gauge(registry)
+        self.relay_is_leader = names.RELAY_IS_LEADER.gauge(registry)
+        self.relay_is_refusing = names.RELAY_IS_REFUSING.gauge(registry)
+        self._relay_messages = names.RELAY_MESSAGES.counter(registry)
+        self._award_to_event_seconds = names.RELAY_AWARD_TO_EVENT_SECONDS.batch_histogram(registry)
+        self._relay_transaction_seconds = names.RELAY_TRANSACTION_SECONDS.histogram(registry)
+        self.relay_failures = names.RELAY_FAILURES.counter(registry)
+        self._outbox_batches = names.OUTBOX_BATCHES.gauge(registry)
+        self._outbox_oldest_seconds = names.OUTBOX_OLDEST_SECONDS.gauge(registry)
         for outcome in ("awarded", "already_earned", "rejected"):
-            self.requests.labels(outcome)
+            self._requests.labels(outcome)
         for reason in RejectionReason:
-            self.rejections.labels(reason.value)
+            self._rejections.labels(reason.value)
 
     def count(self, decisions: Sequence[Decision]) -> None:
-        """Count what became of a batch."""
+        """Count what became of a batch just committed; what was rejected before has its dead letter already."""
+        now_ms = time.time() * 1000
+        timestamps = [decision.received.record.position.timestamp_ms for decision in decisions]
+        # A producer may have given no time (-1), or have a clock that is ahead.
+        self._request_to_award_seconds.observe_each(max(0.0, now_ms - at) / 1000 for at in timestamps if at >= 0)
+        for outcome, times in Counter(_outcome(decision) for decision in decisions).items():
+            self._requests.labels(outcome).inc(times)
         for decision in decisions:
-            match decision.outcome:
-                case Rejected(reason=reason):
-                    self.requests.labels("rejected").inc()
-                    self.rejections.labels(reason.value).inc()
-                case Awarded(already_earned=already_earned):
-                    self.requests.labels("already_earned" if already_earned else "awarded").inc()
+            if decision.is_new and isinstance(decision.outcome, Rejected):
+                self._rejections.labels(decision.outcome.reason.value).inc()
 
-    def exposition(self) -> bytes:
-        """The numbers as Prometheus reads them."""
-        return generate_latest(self.registry)
+    def count_published(self, rows: Sequence[ClaimedRow], *, seconds: float) -> None:
+        """Count rows of the outbox that one transaction of so many seconds has published."""
+        self._relay_transaction_seconds.observe(seconds)
+        self._relay_messages.inc(sum(row.message_count for row in rows))
+        for row in rows:
+            self._award_to_event_seconds.observe(row.waited_seconds + seconds, times=row.message_count)
+
+    def note_backlog(self, backlog: Backlog) -> None:
+        """Tell what waits in the outbox now."""
+        self._outbox_batches.set(backlog.batches)
+        self._outbox_oldest_seconds.set(backlog.oldest_seconds)
+
+    def note_lag(self, lags: Sequence[PartitionLag]) -> None:
+        """Tell how far the workers are behind now; nothing at all where that is not known."""
+        for gauge in (self._lag, self._held, self._lost):
+            gauge.clear()
+        for lag in lags:
+            self._lag.labels(lag.partition).set(lag.waiting)
+            self._held.labels(lag.partition).set(lag.held)
+            self._lost.labels(lag.partition).set(lag.lost)
+
+
+def _outcome(decision: Decision) -> str:
+    match decision.outcome:
+        case Rejected():
+            return "rejected"
+        case Awarded(already_earned=already_earned):
+            return "already_earned" if already_earned else "awarded"

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -129,8 +130,7 @@ class Relay:
     async def _look(self, outbox: OutboxSession) -> None:
         """Measure the outbox; trouble is over when somebody has moved the mirror or left nothing to do."""
         backlog = await outbox.backlog()
-        self._metrics.outbox_batches.set(backlog.batches)
-        self._metrics.outbox_oldest_seconds.set(backlog.oldest_seconds)
+        self._metrics.note_backlog(backlog)
         if self._trouble is None:
             return
         mirror = await outbox.mirror()
@@ -208,9 +208,9 @@ class Relay:
 
     async def _publish(self, publisher: Publisher, rows: Sequence[ClaimedRow]) -> None:
         messages = (message for row in rows for message in unpack_messages(row.payload))
-        with self._metrics.relay_transaction_seconds.time():
-            await publisher.publish(messages, upto=rows[-1].emit_seq)
-        self._metrics.relay_messages.inc(sum(row.message_count for row in rows))
+        started = monotonic()
+        await publisher.publish(messages, upto=rows[-1].emit_seq)
+        self._metrics.count_published(rows, seconds=monotonic() - started)
 
     def _note_trouble(self, *, is_refusal: bool) -> None:
         if self._trouble is None:

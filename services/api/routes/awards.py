@@ -88,13 +88,16 @@ async def award_badge(
     A duplicate call returns the original award with `already_earned: true`. No Idempotency-Key header is
     needed. Repeating the call is always safe.
     """
-    await _count_call(request, response, services, principal, body)
-    await services.directory.require_active(principal.tenant_id, body.badge_code)
-    award = _request(services, principal, body)
-    if prefers(RESPOND_ASYNC, prefer):
-        await services.award_calls.publish(award)
-        return _accepted(response, body)
-    answer = await services.award_calls.award(award)
+    with services.metrics.award_call():
+        await _count_call(request, response, services, principal, body)
+        await services.directory.require_active(principal.tenant_id, body.badge_code)
+        award = _request(services, principal, body)
+        if prefers(RESPOND_ASYNC, prefer):
+            await services.award_calls.publish(award)
+            services.metrics.awards.labels("accepted").inc()
+            return _accepted(response, body)
+        answer = await services.award_calls.award(award)
+    services.metrics.awards.labels("already_earned" if answer.already_earned else "awarded").inc()
     return AwardResponse(
         participant_id=body.participant_id,
         badge_code=body.badge_code,

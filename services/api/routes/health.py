@@ -1,7 +1,7 @@
 """`/livez`, `/readyz`, `/metrics`: for orchestrators and Prometheus, without a key."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
@@ -24,8 +24,7 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(services: Wired) -> Response:
     """Ready only when Kafka, Postgres and the reader of outcomes are."""
-    postgres, kafka = await asyncio.gather(_passes(check_schema(services.database)), _passes(_kafka_answers(services)))
-    passed = {"postgres": postgres, "kafka": kafka, "outcomes": services.reader.is_ready}
+    passed = await _checks(services)
     body = {
         "status": "ready" if all(passed.values()) else "not ready",
         "checks": {name: "ok" if ok else "failing" for name, ok in passed.items()},
@@ -34,10 +33,18 @@ async def readyz(services: Wired) -> Response:
 
 
 @router.get("/metrics")
-async def metrics(services: Wired) -> Response:
-    """The numbers as Prometheus reads them."""
-    services.metrics.reader_is_ready.set(services.reader.is_ready)
-    return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+async def exposition(services: Wired) -> Response:
+    """The numbers as Prometheus reads them; the checks of `/readyz` are made anew."""
+    metrics, database, reader = services.metrics, services.database, services.reader
+    metrics.note_pool(connections=database.most_connections, in_use=database.connections_in_use)
+    metrics.note_outcomes(is_ready=reader.is_ready, waiting=reader.waiting)
+    metrics.note_checks(await _checks(services))
+    return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _checks(services: Services) -> Mapping[str, bool]:
+    postgres, kafka = await asyncio.gather(_passes(check_schema(services.database)), _passes(_kafka_answers(services)))
+    return {"postgres": postgres, "kafka": kafka, "outcomes": services.reader.is_ready}
 
 
 async def _kafka_answers(services: Services) -> None:
