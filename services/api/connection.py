@@ -126,7 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         head = b"\r\n".join([self.parser.get_method() + b" " + self.url + b" HTTP/1.1", *lines, b"", b""])
         self.parser = httptools.HttpRequestParser(self)
-        super().data_received(head + rest)
+        self._last = head + rest
+        super().data_received(self._last)
 
     def _is_upgrade(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
