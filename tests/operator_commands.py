@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from preloaded import ForkedProcess, Program
-from processes import Installation
+from processes import Installation, kafka_environment
 
 SECONDS = 60
 
@@ -56,11 +56,7 @@ def run_badgectl(
 
 def settings_of(place: Installation) -> Mapping[str, str]:
     """The environment that leads a command to the installation."""
-    return {
-        "BADGES_DATABASE_URL": place.database_url,
-        "BADGES_KAFKA_BOOTSTRAP": place.kafka.bootstrap,
-        "BADGES_KAFKA_PREFIX": place.kafka.prefix,
-    }
+    return {"BADGES_DATABASE_URL": place.database_url, **kafka_environment(place.kafka)}
 
 
 async def badgectl(

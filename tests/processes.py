@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 
 from devstack.ports import next_free
 from messaging.settings import KafkaSettings
@@ -93,6 +94,12 @@ class Service:
                         return self
                 await asyncio.sleep(0.05)
 
+    async def says(self, text: str) -> None:
+        """Return once its log has said this."""
+        async with asyncio.timeout(READY_SECONDS):
+            while text not in self.log.read_text(errors="replace"):
+                await asyncio.sleep(0.05)
+
     def tail(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-4000:]
@@ -128,8 +135,7 @@ class Installation:
         environment = {
             **os.environ,
             "BADGES_DATABASE_URL": self.database_url,
-            "BADGES_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
-            "BADGES_KAFKA_PREFIX": self.kafka.prefix,
+            **kafka_environment(self.kafka),
             f"{prefix}_PORT": str(port),
             **{f"{prefix}_{key.upper()}": value for key, value in settings.items()},
         }
@@ -144,6 +150,13 @@ class Installation:
         service.start()
         self.services.append(service)
         return service
+
+
+def kafka_environment(kafka: KafkaSettings) -> Mapping[str, str]:
+    """Return the variables that say what these settings say."""
+    given = kafka.model_dump(exclude_unset=True)
+    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()}
+    return {f"BADGES_KAFKA_{name.upper()}": str(value) for name, value in plain.items()}
 
 
 @asynccontextmanager

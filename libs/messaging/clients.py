@@ -10,6 +10,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from messaging.group_offsets import open_client
+from messaging.refusals import reasons_told
 from messaging.settings import KafkaSettings
 from messaging.topics import REPLY_BYTES
 
@@ -87,6 +88,16 @@ async def cluster_id_at(kafka: KafkaSettings) -> str:
     """
     async with open_client(kafka) as client:
         return await _cluster_id(client)
+
+
+async def start_producer(kafka: KafkaSettings, producer: AIOKafkaProducer) -> None:
+    """Connect.
+
+    Raises:
+        KafkaError: no broker answers, or none lets us in; the error says why.
+    """
+    async with reasons_told(kafka):
+        await producer.start()
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

@@ -11,6 +11,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
+from messaging.refusals import reasons_told
 from messaging.settings import KafkaSettings
 
 RETRY_SECONDS = 0.1
@@ -29,7 +30,8 @@ async def open_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaClient]:
     """
     client = AIOKafkaClient(**kafka.connection(), request_timeout_ms=REQUEST_MS)
     try:
-        await client.bootstrap()
+        async with reasons_told(kafka):
+            await client.bootstrap()
         yield client
     finally:
         await client.close()

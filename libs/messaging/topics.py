@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from messaging.refusals import reasons_told
 from messaging.settings import KafkaSettings
 
 MEBIBYTE = 1024 * 1024
@@ -117,7 +118,8 @@ async def create_topics(kafka: KafkaSettings, *, partitions: int = 12) -> None:
     wanted = new_topics(topics_of(kafka), partitions=partitions, replication_factor=kafka.replication_factor)
     async with asyncio.timeout(CREATE_SECONDS):
         admin = AIOKafkaAdminClient(**kafka.connection())
-        await admin.start()
+        async with reasons_told(kafka):
+            await admin.start()
         try:
             existing = set(await admin.list_topics())
             missing = [topic for topic in wanted if topic.name not in existing]

@@ -24,8 +24,9 @@ from api.routes import admin_badges, awards, docs_page, explain, health, partici
 from api.services import Services
 from api.settings import ApiSettings
 from domain.times import utc_now
-from messaging.clients import check_compiled, create_producer, stop_producer
+from messaging.clients import check_compiled, create_producer, start_producer, stop_producer
 from messaging.outcome_reader import OutcomeReader
+from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
 from storage.database import Database
 
@@ -46,7 +47,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = app.state.services = _wire(settings, metrics)
         tasks = [
-            asyncio.create_task(_connect(services.producer)),
+            asyncio.create_task(_connect(settings.kafka, services.producer)),
             asyncio.create_task(services.reader.run()),
             asyncio.create_task(services.authenticator.record_uses()),
         ]
@@ -111,11 +112,11 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
     )
 
 
-async def _connect(producer: AIOKafkaProducer) -> None:
+async def _connect(kafka: KafkaSettings, producer: AIOKafkaProducer) -> None:
     """Connect as soon as Kafka can be reached; `/readyz` says no until then."""
     while True:
         try:
-            await producer.start()
+            await start_producer(kafka, producer)
         except Exception as error:  # noqa: BLE001 - whatever it was: without Kafka there is no service
             log.warning("api.waits", needs="kafka", error=repr(error))
             await asyncio.sleep(START_RETRY_SECONDS)

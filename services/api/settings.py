@@ -3,12 +3,13 @@
 from typing import Literal
 
 from pydantic import Field, PostgresDsn, RedisDsn
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from messaging.secret_files import FiledSettings
 from messaging.settings import KafkaSettings
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(FiledSettings):
     """`BADGES_API_*`, and `BADGES_DATABASE_URL`."""
 
     model_config = SettingsConfigDict(

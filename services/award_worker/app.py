@@ -81,7 +81,7 @@ def create_worker(
     needed = asyncio.Event()
 
     async def needs() -> None:
-        await wait_for_needs(database, producer)
+        await wait_for_needs(database, settings.kafka, producer)
         needed.set()
 
     broker = _create_broker(settings, needs, leave)

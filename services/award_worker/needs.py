@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from domain.errors import StorageUnavailableError
-from messaging.clients import cluster_id_of
+from messaging.clients import cluster_id_of, start_producer
+from messaging.settings import KafkaSettings
 from storage.cluster import settled_cluster
 from storage.database import Database
 from storage.schema import check_schema
@@ -25,10 +26,10 @@ class WrongClusterError(Exception):
         super().__init__(f"this is the Kafka cluster {met}, the database belongs to {known}")
 
 
-async def wait_for_needs(database: Database, producer: AIOKafkaProducer) -> None:
+async def wait_for_needs(database: Database, kafka: KafkaSettings, producer: AIOKafkaProducer) -> None:
     """Return once the schema is there, the producer has started, and Kafka is the one of this database."""
     await _wait_for("postgres", lambda: check_schema(database))
-    await _wait_for("kafka", producer.start)
+    await _wait_for("kafka", lambda: start_producer(kafka, producer))
     await _wait_for("the Kafka of this database", lambda: _check_cluster(database, producer))
 
 

@@ -1,12 +1,13 @@
 """Settings of one worker process."""
 
 from pydantic import Field, PostgresDsn
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from messaging.secret_files import FiledSettings
 from messaging.settings import KafkaSettings
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(FiledSettings):
     """`BADGES_WORKER_*`, and `BADGES_DATABASE_URL`."""
 
     model_config = SettingsConfigDict(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from pydantic import PostgresDsn, TypeAdapter, ValidationError
+from pydantic import Field, PostgresDsn, TypeAdapter, ValidationError
 
 from badgectl.failures import CommandError
+from messaging.secret_files import FiledSettings
 from messaging.settings import KafkaSettings
 
 STACK_FILE = Path(".badges") / "stack.json"
@@ -22,6 +23,10 @@ class Gateway:
 
     url: str
     key: str
+
+
+class _DatabaseSettings(FiledSettings):
+    url: str = Field(default="", validation_alias="BADGES_DATABASE_URL")
 
 
 def kafka_settings() -> KafkaSettings:
@@ -45,7 +50,7 @@ def database_url() -> str:
     Raises:
         CommandError: neither, or not a URL of Postgres.
     """
-    url = os.environ.get("BADGES_DATABASE_URL") or str(_fact(_stack("BADGES_DATABASE_URL"), "postgres_dsn"))
+    url = _database_url_given() or str(_fact(_stack("BADGES_DATABASE_URL"), "postgres_dsn"))
     try:
         TypeAdapter(PostgresDsn).validate_python(url)
     except ValidationError as error:
@@ -82,6 +87,13 @@ def gateway(url: str | None, key: str | None) -> Gateway:
     if key is None:
         raise CommandError("with --url say --key too (or BADGES_KEY)")
     return Gateway(url=url, key=key)
+
+
+def _database_url_given() -> str:
+    try:
+        return _DatabaseSettings().url
+    except ValidationError as error:
+        raise CommandError(error.errors()[0]["msg"]) from error
 
 
 def _stack(instead: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from itertools import islice
 from badgectl.dlq_letters import CLOCK_SLACK
 from badgectl.paced_publisher import PacedPublisher, finished
 from domain.awards import LogPosition
-from messaging.clients import create_producer, stop_producer
+from messaging.clients import create_producer, start_producer, stop_producer
 from messaging.dead_letters import DeadLetter, read_dead_letter, redriven_headers
 from messaging.outbox_payload import OutboxMessage, hash_of_key
 from messaging.settings import KafkaSettings
@@ -94,7 +94,7 @@ async def redrive(plan: RedrivePlan, tally: RedriveTally, show: Callable[[TopicS
     topics = topics_of(plan.kafka)
     producer = create_producer(plan.kafka)
     try:
-        await producer.start()
+        await start_producer(plan.kafka, producer)
         partitions = len(await producer.partitions_for(topics.award_requests))
         publisher = PacedPublisher(producer, topics.award_requests, partitions=partitions, rate=plan.options.rate)
         run = _Run(plan, tally, publisher)

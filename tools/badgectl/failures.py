@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from badgectl.terminal_text import printable
 from domain.errors import StorageError, StorageUnavailableError
+from messaging.refusals import KafkaRefusedError
 
 INTERRUPTED = 130
 RIGHT_CLUSTER = "Is this the right cluster, and the right BADGES_KAFKA_PREFIX?"
@@ -47,6 +48,8 @@ def tell(message: str) -> None:
 
 def _message(error: CommandError | StorageError | KafkaError) -> str:
     match error:
+        case CommandError() | KafkaRefusedError():
+            return str(error)
         case StorageUnavailableError():
             return f"Postgres cannot be reached ({error}): is it up? See BADGES_DATABASE_URL, or `badgectl status`"
         case StorageError():
@@ -55,7 +58,5 @@ def _message(error: CommandError | StorageError | KafkaError) -> str:
             return f"Kafka: a topic is missing. {RIGHT_CLUSTER} If so, `badgectl topics` creates it"
         case KafkaConnectionError() | KafkaTimeoutError() | RequestTimedOutError():
             return f"Kafka cannot be reached ({error}): is it up? See BADGES_KAFKA_BOOTSTRAP, or `badgectl status`"
-        case KafkaError():
-            return f"Kafka: {error}"
         case _:
-            return str(error)
+            return f"Kafka: {error}"

@@ -22,7 +22,7 @@ from badgectl.unawardable import BadgeStandings, Standing, refusal
 from badgectl.under_way import STALL_SECONDS, WINDOW, RequestsUnderWay, RequestUnderWay, StalledError
 from domain.errors import StorageUnavailableError
 from domain.times import Clock
-from messaging.clients import create_producer, stop_producer
+from messaging.clients import create_producer, start_producer, stop_producer
 from messaging.outcome_reader import OutcomeReader
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
@@ -80,7 +80,7 @@ async def run_import(plan: ImportPlan, file: ImportFile, tally: Tally) -> None:
     )
     producer = create_producer(plan.kafka)
     try:
-        await producer.start()
+        await start_producer(plan.kafka, producer)
         publisher = OrderedPublisher(
             producer,
             topic,

@@ -15,7 +15,7 @@ from badgectl.paced_publisher import PacedPublisher, finished
 from domain.awards import Award, AwardKey
 from domain.badges import Badge
 from messaging.announcements import award_message, replayed
-from messaging.clients import create_producer, stop_producer
+from messaging.clients import create_producer, start_producer, stop_producer
 from messaging.settings import KafkaSettings
 from storage.award_export import AwardFilter, read_awards
 from storage.database import Database
@@ -53,7 +53,7 @@ async def replay(plan: ReplayPlan, so_far: Replayed, show: Callable[[int], None]
     """
     producer = create_producer(plan.kafka)
     try:
-        await producer.start()
+        await start_producer(plan.kafka, producer)
         try:
             partitions = len(await producer.partitions_for(plan.topic))
         except UnknownTopicOrPartitionError as error:

@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.structs import TopicPartition
 
 from messaging.clients import create_reader
+from messaging.refusals import reasons_told
 from messaging.settings import KafkaSettings
 
 POLL_MS = 500
@@ -21,7 +22,8 @@ async def read_topic(
     """
     consumer = create_reader(kafka)
     try:
-        await consumer.start()
+        async with reasons_told(kafka):
+            await consumer.start()
         numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - partitions_for_topic() knows only subscribed topics
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)

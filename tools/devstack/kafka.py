@@ -23,6 +23,7 @@ from devstack.ports import LOOPBACK
 
 _NODE_ID = "1"
 _RETRY_S = 0.05
+_SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
 _LOGGING = """\
 Configuration:
@@ -48,7 +49,8 @@ class KafkaServer:
     """One broker that is its own controller.
 
     `folder` keeps its log and settings and is where the command must be run; `jars` is what `kafka_jars.install`
-    returned; `overrides` win over the properties of `server_properties`.
+    returned; `overrides` win over the properties of `server_properties`; `users`, with their passwords, are made for
+    SCRAM when the data folder is.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class KafkaServer:
     port: int
     controller_port: int
     overrides: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -125,8 +128,14 @@ class KafkaServer:
         unfinished = self.folder / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         self._write_properties("format.properties", unfinished.name)
+        credentials = [
+            f"--add-scram={mechanism}=[name={name},password={password}]"
+            for name, password in self.users.items()
+            for mechanism in _SCRAM
+        ]
+        format_it = ("format", "-t", _new_cluster_id(), "-c", "format.properties", *credentials)
         made = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", "format.properties"),
+            self._java("kafka.tools.StorageTool", *format_it),
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,
