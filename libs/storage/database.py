@@ -48,6 +48,7 @@ class Database:
             max_overflow=0,
             pool_timeout=min(POOL_SECONDS, command_seconds),
             pool_recycle=1800,
+            hide_parameters=True,  # a failed statement is logged: its parameters are participants and metadata
             connect_args={
                 "timeout": min(CONNECT_SECONDS, command_seconds),
                 "command_timeout": command_seconds + (statement_seconds or 0),

@@ -2,21 +2,45 @@
 
 import logging
 import sys
+from collections.abc import Sequence
+from typing import Literal
 
 import structlog
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from telemetry.logs_participants import ParticipantForm
 
-def configure_logs(level: str = "INFO") -> None:
-    """Send our own events and those of the libraries to standard error, in one form."""
+HASH_KEY_LENGTH = 16
+
+
+class LogSettings(BaseSettings):
+    """`BADGES_LOG_*`: the form of the log, and what it says of participants."""
+
+    model_config = SettingsConfigDict(env_prefix="BADGES_LOG_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: for people when standard error is a terminal, else JSON."""
+
+    participants: Literal["hashed", "absent", "plain"] = "hashed"
+    hash_key: SecretStr | None = Field(default=None, min_length=HASH_KEY_LENGTH)
+    """Gives a participant the same hash in every process; without it each process makes up a key of its own."""
+
+
+def configure_logs(level: str = "INFO", settings: LogSettings | None = None, *, more: Sequence[Processor] = ()) -> None:
+    """Send our own events and those of the libraries to standard error, in one form; `more` is added to each."""
+    settings = settings or LogSettings()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        ParticipantForm(settings.participants, settings.hash_key),
+        *more,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -28,25 +52,30 @@ def configure_logs(level: str = "INFO") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(is_terminal=sys.stderr.isatty()),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(settings)],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Their ordinary news is noise here; what fails is reported by our own events too.
-    for library in ("aiokafka", "faststream", "uvicorn", "alembic", "asyncio"):
+    _quieten_libraries(root.level)
+
+
+def _quieten_libraries(level: int) -> None:
+    """Their ordinary news is noise here; what fails is reported by our own events too."""
+    for library in ("aiokafka", "faststream", "uvicorn", "alembic", "asyncio", "urllib3"):
         logger = logging.getLogger(library)
-        logger.setLevel(max(logging.WARNING, root.level))
+        logger.setLevel(max(logging.WARNING, level))
         logger.handlers, logger.propagate = [], True  # FastStream brings a form of its own
+    # It warns of each header that a stranger wrote too long.
+    logging.getLogger("opentelemetry").setLevel(max(logging.ERROR, level))
 
 
-def _rendering(*, is_terminal: bool) -> list[Processor]:
+def _rendering(settings: LogSettings) -> list[Processor]:
     """Tracebacks without the values of variables: those hold keys and passwords."""
-    if is_terminal:
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    if settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty()):
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
     return [tracebacks, structlog.processors.JSONRenderer()]

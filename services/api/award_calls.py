@@ -114,5 +114,5 @@ def _accepted(answer: AwardedAnswer | RejectedAnswer, request: AwardRequest) -> 
 
 def _not_acceptable(answer: RejectedAnswer) -> ProblemError:
     """What the gateway let through and the worker did not: a defect, but the caller's request."""
-    log.error("award.rejected_late", reason=answer.reason.value, detail=answer.detail)
+    log.error("award.rejected_late", reason=answer.reason.value)  # the detail may quote the caller
     return invalid("body", f"was not accepted: {answer.detail}", kind=answer.reason.value)

@@ -259,7 +259,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> Response:
-        log.error("request.failed", path=request.scope["path"], exc_info=error)
+        # The route, never the path: that holds the participant's id.
+        route = getattr(request.scope.get("route"), "path", None)
+        log.error("request.failed", method=request.method, route=route, exc_info=error)
         detail = "The service failed; repeating the call is safe"
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         # The server closes the connection after a defect; unsaid, the caller's next request would be lost on it.

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from structlog.contextvars import bind_contextvars
 
 from api.auth import Participant
 from api.bodies import AcceptedResponse, AwardBody, AwardResponse, body_documentation, json_body
@@ -88,10 +89,11 @@ async def award_badge(
     A duplicate call returns the original award with `already_earned: true`. No Idempotency-Key header is
     needed. Repeating the call is always safe.
     """
+    award = _request(services, principal, body)
+    bind_contextvars(request_id=award.request_id, participant_id=body.participant_id)
     with services.metrics.award_call():
         await _count_call(request, response, services, principal, body)
         await services.directory.require_active(principal.tenant_id, body.badge_code)
-        award = _request(services, principal, body)
         if prefers(RESPOND_ASYNC, prefer):
             await services.award_calls.publish(award)
             services.metrics.awards.labels("accepted").inc()

@@ -3,6 +3,7 @@
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Path
+from structlog.contextvars import bind_contextvars
 
 from api.paths import decode_segment
 from api.problems import invalid
@@ -20,8 +21,10 @@ async def participant_in_path(
         ),
     ],
 ) -> str:
-    """The participant's id, decoded."""
-    return _decoded("participant_id", participant_id, longest=PARTICIPANT_ID_LENGTH)
+    """The participant's id, decoded; log lines of the call are about this participant."""
+    decoded = _decoded("participant_id", participant_id, longest=PARTICIPANT_ID_LENGTH)
+    bind_contextvars(participant_id=decoded)
+    return decoded
 
 
 async def code_in_path(
