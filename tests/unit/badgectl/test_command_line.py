@@ -57,6 +57,14 @@ def test_no_command_loads_the_services() -> None:
     assert not {"fastapi", "starlette", "uvicorn", "faststream", "api", "award_worker"} & set(loaded.stdout.split())
 
 
+@pytest.mark.parametrize("words", [("up", "--detach", "--workers", "2"), ("down",), ("status", "--json")])
+def test_where_the_embedded_servers_are_not_installed_a_command_that_needs_them_says_so(words: tuple[str, ...]) -> None:
+    code = "import sys, runpy; sys.modules['psutil'] = None; runpy.run_module('badgectl', run_name='__main__')"
+    told = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (told.returncode, "with the extra `stack`" in told.stderr) == (1, True)
+    assert "Traceback" not in told.stderr
+
+
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_without_a_stack_each_command_says_how_to_get_one(tmp_path: Path, call: tuple[str, ...]) -> None:
     (tmp_path / "rows.csv").write_text("participant_id,badge_code\nu,c\n")
