@@ -17,14 +17,24 @@ async def check_schema(database: Database) -> None:
     Raises:
         StorageUnavailableError: no answer, or `badgectl migrate` has not been run yet.
     """
-    try:
-        async with database.querying() as connection:
-            revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except StorageUnavailableError:
-        raise
-    except StorageError as error:
-        raise StorageUnavailableError("the database has no schema: badgectl migrate") from error
+    revision = await find_revision(database)
     if revision is None:
         raise StorageUnavailableError("the database has no schema: badgectl migrate")
     if revision in REVISIONS[:-1]:
         raise StorageUnavailableError(f"the database has the older schema {revision}: badgectl migrate")
+
+
+async def find_revision(database: Database) -> str | None:
+    """Return which migration the database is at; None when it has no schema yet.
+
+    Raises:
+        StorageUnavailableError: no answer.
+    """
+    try:
+        async with database.querying() as connection:
+            revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except StorageUnavailableError:
+        raise
+    except StorageError:
+        return None
+    return revision

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,19 @@ def _database_url_given() -> str:
         return _DatabaseSettings().url
     except ValidationError as error:
         raise CommandError(error.errors()[0]["msg"]) from error
+
+
+def process_urls() -> Sequence[str]:
+    """Return where processes can be asked whether they are ready: `BADGES_URL`, else the stack here, else nowhere.
+
+    The stack here is not asked when the environment leads to other servers.
+    """
+    if url := os.environ.get("BADGES_URL"):
+        return [url.rstrip("/")]
+    if "BADGES_KAFKA_BOOTSTRAP" in os.environ or "BADGES_DATABASE_URL" in os.environ or not STACK_FILE.exists():
+        return []
+    stack = _stack("BADGES_URL")
+    return [str(_fact(stack, name)) for name in ("api_url", "worker_url")]
 
 
 def _stack(instead: str) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "events": "event_commands:events",
     "explain": "explain_command:explain_badge",
     "lag": "lag_command:lag",
+    "doctor": "doctor_command:doctor",
     "replay": "replay_command:replay_command",
     "verify": "verify_command:verify",
     "tenants": "tenant_commands:tenants",

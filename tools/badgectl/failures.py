@@ -32,7 +32,7 @@ def failures_told() -> Iterator[None]:
     try:
         yield
     except (CommandError, StorageError, KafkaError) as error:
-        tell(_message(error))
+        tell(message_of(error))
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error
     else:
@@ -46,7 +46,8 @@ def tell(message: str) -> None:
     Console(stderr=True).print(f"[red]error:[/] {escape(printable(line))}", soft_wrap=True, highlight=False)
 
 
-def _message(error: CommandError | StorageError | KafkaError) -> str:
+def message_of(error: CommandError | StorageError | KafkaError) -> str:
+    """What happened, and what to look at."""
     match error:
         case CommandError() | KafkaRefusedError():
             return str(error)

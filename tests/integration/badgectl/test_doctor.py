@@ -1,0 +1,306 @@
+"""`badgectl doctor` on real servers: what is well is told, and what is not, with what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from builders import award_request, publish
+from devstack.seed import DemoTenant
+from messaging.group_offsets import open_client
+from messaging.kafka_facts import find_topics
+from messaging.settings import KafkaSettings
+from messaging.topics import topics_of
+from operator_commands import Ended, badgectl
+from processes import Installation
+
+NOWHERE = "127.0.0.1:1"
+Told: TypeAlias = Sequence[Mapping[str, Any]]
+
+
+async def examined(place: Installation, **environment: str) -> Ended:
+    return await badgectl(place, "doctor", "--json", environment=environment)
+
+
+async def found(place: Installation, check: str, **environment: str) -> Told:
+    """What the check says."""
+    return [each for each in (await examined(place, **environment)).json["checks"] if each["check"] == check]
+
+
+def levels(told: Told) -> Mapping[str, str]:
+    """The worst level of each check."""
+    worst: dict[str, str] = {}
+    for each in told:
+        order = ["ok", "warning", "failure"]
+        worst[each["check"]] = max(worst.get(each["check"], "ok"), each["level"], key=order.index)
+    return worst
+
+
+@asynccontextmanager
+async def administered(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def configure(kafka: KafkaSettings, changes: Mapping[str, Mapping[str, str]]) -> None:
+    """Give topics these settings, and no others."""
+    async with administered(kafka) as admin:
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(own)) for name, own in changes.items()]
+        )
+    async with open_client(kafka) as client, asyncio.timeout(10):
+        while True:
+            topics = await find_topics(client, list(changes))
+            if all(own.items() <= topics[name].settings.items() for name, own in changes.items()):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_installation_at_work_is_well_but_for_what_the_tests_servers_do_not_keep(worker: Installation) -> None:
+    gateway = await worker.gateway().ready()
+    told = await examined(worker, BADGES_URL=gateway.url)
+    unwell = {name: level for name, level in levels(told.json["checks"]).items() if level != "ok"}
+    # One broker; fsync is off.
+    assert unwell == {"topic replicas": "warning", "postgres settings": "failure"}
+    assert (told.code, told.json["ok"], told.err) == (1, False, "")
+    shown = await badgectl(worker, "doctor", environment={"BADGES_URL": gateway.url})
+    assert (shown.code, shown.err) == (1, "")
+    assert f"{gateway.url} is ready" in shown.out
+    assert "failure  postgres settings  fsync is off" in shown.out
+    assert "→ set fsync = on" in shown.out
+
+
+async def test_missing_topics_are_named_with_the_command_that_makes_them(badges: Installation) -> None:
+    topics = topics_of(badges.kafka)
+    async with administered(badges.kafka) as admin:
+        await admin.delete_topics([topics.award_outcomes, topics.relay_marker])
+        async with asyncio.timeout(10):
+            while {topics.award_outcomes, topics.relay_marker} & {*await admin.list_topics()}:
+                await asyncio.sleep(0.05)
+    (told,) = await found(badges, "topics")
+    assert (told["level"], told["said"]) == ("failure", f"missing: {topics.award_outcomes}, {topics.relay_marker}")
+    assert "badgectl topics" in told["remedy"]
+    assert (await badgectl(badges, "topics")).code == 0
+    assert [each["level"] for each in await found(badges, "topics")] == ["ok"]
+
+
+async def test_every_setting_of_a_topic_that_breaks_the_promise_is_told(badges: Installation) -> None:
+    topics = topics_of(badges.kafka)
+    wrong = {
+        topics.award_requests: {
+            "retention.ms": "604800000",
+            "retention.bytes": "1048576",
+            "cleanup.policy": "compact",
+            "unclean.leader.election.enable": "true",
+        },
+        topics.badge_awarded: {"retention.ms": "1000", "max.message.bytes": "1000"},
+        topics.award_requests_dlq: {"retention.ms": "-1", "max.message.bytes": "9000000"},
+        topics.award_outcomes: {"retention.ms": "-1", "max.message.bytes": "9000000"},
+    }
+    await configure(badges.kafka, wrong)
+    told = await found(badges, "topic settings")
+    levels_of = {tuple(each["said"].split()[:2]): each["level"] for each in told}
+    assert levels_of == {
+        (f"{topics.award_requests}:", "cleanup.policy"): "failure",
+        (f"{topics.award_requests}:", "unclean.leader.election.enable"): "failure",
+        (f"{topics.award_requests}:", "retention.ms"): "failure",
+        (f"{topics.award_requests}:", "retention.bytes"): "warning",
+        (f"{topics.award_requests}:", "max.message.bytes"): "warning",
+        (f"{topics.award_requests}:", "compression.type"): "warning",
+        (f"{topics.badge_awarded}:", "retention.ms"): "warning",
+        (f"{topics.badge_awarded}:", "max.message.bytes"): "failure",
+        (f"{topics.award_outcomes}:", "retention.ms"): "warning",
+        (f"{topics.award_requests_dlq}:", "message.timestamp.type"): "warning",
+    }
+    remedies = [each["remedy"] for each in told]
+    assert f"kafka-configs.sh --alter --topic {topics.award_requests} --add-config retention.ms=-1" in remedies
+
+
+async def test_topic_that_nothing_can_be_written_to_is_told(badges: Installation) -> None:
+    topic = topics_of(badges.kafka).badge_awarded
+    await configure(badges.kafka, {topic: {"min.insync.replicas": "2"}})
+    told = await found(badges, "topic replicas")
+    assert [(each["level"], each["said"].split(":")[0]) for each in told][:1] == [("failure", topic)]
+    assert "nothing can be written" in told[0]["said"]
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = '0001'", "failure", "at 0001, this release"),
+        ("UPDATE alembic_version SET version_num = 'of_tomorrow'", "warning", "at of_tomorrow, which this release"),
+        ("DROP TABLE alembic_version", "failure", "there is none"),
+        ("DELETE FROM alembic_version", "failure", "there is none"),
+    ],
+)
+async def test_schema_of_another_release_is_told(
+    badges: Installation, connection: asyncpg.Connection, change: str, level: str, said: str
+) -> None:
+    await connection.execute(change)
+    (told,) = await found(badges, "postgres schema")
+    assert (told["level"], told["said"][: len(said)]) == (level, said)
+
+
+@pytest.mark.parametrize(
+    ("away", "server", "error", "still_looked_at"),
+    [
+        ({"BADGES_KAFKA_BOOTSTRAP": NOWHERE}, "kafka", "Kafka cannot be reached", "postgres schema"),
+        ({"BADGES_DATABASE_URL": f"postgresql://u@{NOWHERE}/x"}, "postgres", "Postgres cannot be reached", "topics"),
+        ({"BADGES_DATABASE_URL": "mysql://u@h/x"}, "postgres", "the database URL is not right", "topics"),
+        ({"BADGES_KAFKA_SECURITY_PROTOCOL": "TLS"}, "kafka", "security_protocol", "postgres schema"),
+    ],
+)
+async def test_server_that_is_away_is_one_failure_and_the_other_is_examined(
+    badges: Installation, away: Mapping[str, str], server: str, error: str, still_looked_at: str
+) -> None:
+    told = await examined(badges, **away)
+    assert (told.code, told.err) == (1, "")
+    by_name = {each["check"]: each for each in told.json["checks"]}
+    assert (by_name[server]["level"], error in by_name[server]["said"]) == ("failure", True)
+    assert by_name[still_looked_at]["level"] == "ok"
+    assert {"cluster", "watermark"}.isdisjoint(by_name)
+
+
+async def test_servers_that_never_answer_are_given_up_by_a_deadline(badges: Installation) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        place = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        hung = {
+            "BADGES_KAFKA_BOOTSTRAP": place,
+            "BADGES_DATABASE_URL": f"postgresql://u@{place}/x",
+            "BADGES_URL": f"http://{place}",
+        }
+        async with asyncio.timeout(30):
+            told = await examined(badges, **hung)
+    assert (told.code, levels(told.json["checks"])) == (
+        1,
+        {"settings": "ok", "kafka": "failure", "postgres": "failure", "processes": "failure"},
+    )
+
+
+async def test_wrong_password_is_told_and_not_shown(badges: Installation) -> None:
+    user, _, rest = badges.database_url.partition("@")
+    url = f"{user.rpartition(':')[0]}:opensesame@{rest}"
+    told = await examined(badges, BADGES_DATABASE_URL=url)
+    (postgres,) = [each for each in told.json["checks"] if each["check"] == "postgres"]
+    assert (told.code, postgres["level"]) == (1, "failure")
+    assert "password authentication failed" in postgres["said"]
+    assert "opensesame" not in told.out + told.err
+
+
+async def test_kafka_of_another_installation_is_told(badges: Installation, connection: asyncpg.Connection) -> None:
+    await connection.execute("UPDATE relay_state SET cluster_id = 'of another'")
+    (told,) = await found(badges, "cluster")
+    assert (told["level"], "the database belongs to of another" in told["said"]) == ("failure", True)
+
+
+async def test_user_with_too_few_rights_is_told_what_he_lacks(
+    badges: Installation, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("CREATE ROLE doctors_reader LOGIN PASSWORD 'p'")
+    try:
+        await connection.execute("GRANT SELECT ON tenants, alembic_version TO doctors_reader")
+        url = f"postgresql://doctors_reader:p@{badges.database_url.partition('@')[2]}"
+        (told,) = await found(badges, "postgres rights", BADGES_DATABASE_URL=url)
+        assert told["level"] == "failure"
+        assert "not serve as a gateway (lacks SELECT on api_keys and" in told["said"]
+        await connection.execute(
+            "GRANT SELECT ON badges, awards, api_keys, rejected_requests, outbox TO doctors_reader"
+        )
+        await connection.execute("GRANT UPDATE (last_used_at) ON api_keys TO doctors_reader")
+        await connection.execute("GRANT INSERT, UPDATE ON badges TO doctors_reader")
+        (told,) = await found(badges, "postgres rights", BADGES_DATABASE_URL=url)
+        assert told["level"] == "ok"
+        assert told["said"].startswith("doctors_reader may serve as a gateway; not work as an award worker (lacks ")
+    finally:
+        await connection.execute("DROP OWNED BY doctors_reader")
+        await connection.execute("DROP ROLE doctors_reader")
+
+
+async def test_postgres_that_may_lose_commits_or_takes_none_is_told(
+    badges: Installation, connection: asyncpg.Connection
+) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    said = " ".join(each["said"] for each in await found(badges, "postgres settings") if each["level"] == "failure")
+    assert "synchronous_commit is off" in said
+    assert "it takes no writes" in said
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(30, "warning"), (-300, "failure")])
+async def test_clock_of_postgres_that_goes_wrong_is_told(
+    badges: Installation, connection: asyncpg.Connection, seconds: int, level: str
+) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(
+        "CREATE SCHEMA wrong; CREATE FUNCTION wrong.clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+        f" AS $$ SELECT pg_catalog.clock_timestamp() + interval '{seconds} s' $$"
+    )
+    await connection.execute(f"ALTER DATABASE {name} SET search_path = wrong, pg_catalog, public")
+    (told,) = await found(badges, "postgres clock")
+    assert told["level"] == level
+    assert ("ahead of" if seconds > 0 else "behind") in told["said"]
+
+
+async def test_work_that_nobody_does_is_told(
+    badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
+) -> None:
+    told = (await examined(badges)).json["checks"]
+    assert {name: level for name, level in levels(told).items() if name in {"workers", "relay", "watermark"}} == {
+        "workers": "warning",
+        "relay": "warning",
+        "watermark": "ok",
+    }
+    await publish(badges.kafka, award_request(tenant_id=demo.id))
+    await connection.execute(
+        "INSERT INTO outbox (emit_seq, payload, message_count, created_at) VALUES (7, '', 1, now() - interval '1 hour')"
+    )
+    await connection.execute("UPDATE relay_state SET emit_seq = 6")
+    told = (await examined(badges)).json["checks"]
+    said = {each["check"]: (each["level"], each["said"]) for each in told}
+    assert said["workers"] == ("failure", "none runs, and 1 requests wait")
+    assert said["relay"][0] == "failure"
+    assert said["relay"][1].startswith("no relay leads; 1 events wait in the outbox, the oldest for 36")
+    assert (said["watermark"][0], "Kafka none, Postgres 6" in said["watermark"][1]) == ("failure", True)
+
+
+async def test_settings_that_nobody_reads_or_that_are_wrong_are_told(badges: Installation) -> None:
+    told = await found(
+        badges,
+        "settings",
+        BADGES_API_AWARD_PER_MINUTE="5",
+        BADGES_WORKER_BATCH_SIZE="many",
+        BADGES_KAFKA_PREFIXX="x",
+    )
+    said = {each["said"]: (each["level"], each["remedy"]) for each in told}
+    assert said["BADGES_API_AWARD_PER_MINUTE is set, and nothing reads it"] == (
+        "warning",
+        "is BADGES_API_AWARDS_PER_MINUTE meant?",
+    )
+    assert said["BADGES_KAFKA_PREFIXX is set, and nothing reads it"] == ("warning", "is BADGES_KAFKA_PREFIX meant?")
+    (wrong,) = [text for text, (level, _) in said.items() if level == "failure"]
+    assert wrong.startswith("BADGES_WORKER_BATCH_SIZE: Input should be a valid integer")
+
+
+async def test_gateway_that_is_not_ready_says_which_of_its_checks_fails(
+    badges: Installation, connection: asyncpg.Connection
+) -> None:
+    gateway = await badges.gateway().ready()
+    await connection.execute("DELETE FROM alembic_version")
+    (told,) = await found(badges, "processes", BADGES_URL=f"{gateway.url}/")
+    assert (told["level"], told["said"]) == ("failure", f"{gateway.url} is not ready: postgres")
+    (away,) = await found(badges, "processes", BADGES_URL=f"http://{NOWHERE}")
+    assert (away["level"], "does not answer" in away["said"]) == ("failure", True)
