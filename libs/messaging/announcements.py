@@ -5,10 +5,10 @@ from datetime import datetime
 
 from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, TraceHeaders, award_event_id
 from domain.badges import Badge
-from domain.json_text import compact_json
 from domain.times import format_instant
 from messaging.award_requested import request_key
 from messaging.cloud_events import binary_headers
+from messaging.json_bytes import write_json
 from messaging.outbox_payload import OutboxMessage, hash_of_key, pack_message
 from messaging.topics import MEBIBYTE, REPLY_BYTES, Topics
 
@@ -30,7 +30,7 @@ class KafkaAnnouncements:
     def badge_awarded(self, award: Award, badge: Badge, trace: TraceHeaders = ()) -> bytes:
         """Pack the event of a new award, with the definition as it is now."""
         message = award_message(self._topics.badge_awarded, award, badge)
-        return pack_message(replace(message, headers=[*message.headers, *trace]) if trace else message)
+        return pack_message(message.with_headers([*message.headers, *trace]) if trace else message)
 
     def dead_letter(self, record: RawRecord, rejected: Rejected, at: datetime) -> bytes:
         """Pack the record as it came, its headers first, then `dlq_*`; cut where the topic would not take it."""
@@ -53,10 +53,10 @@ class KafkaAnnouncements:
             partition_hash=(position.partition if record.key is None else hash_of_key(record.key)),
             key=record.key,
             value=record.value,
-            headers=[
+            headers=(
                 *record.headers,
                 *((name, text.encode(errors="replace")) for name, text in added.items()),
-            ],
+            ),
         )
         return pack_message(message)
 
@@ -69,7 +69,7 @@ def award_message(topic: str, award: Award, badge: Badge) -> OutboxMessage:
         topic=topic,
         partition_hash=hash_of_key(key),
         key=key,
-        value=compact_json(_event_data(award, badge, earned_at)).encode(),
+        value=write_json(_event_data(award, badge, earned_at)),
         headers=binary_headers(
             event_type=EVENT_TYPE,
             event_id=str(award_event_id(award.key)),
@@ -82,7 +82,7 @@ def award_message(topic: str, award: Award, badge: Badge) -> OutboxMessage:
 
 def replayed(message: OutboxMessage) -> OutboxMessage:
     """The same event, marked as told before by the CloudEvents extension `replay`."""
-    return replace(message, headers=[*message.headers, (REPLAY_HEADER, b"true")])
+    return message.with_headers([*message.headers, (REPLAY_HEADER, b"true")])
 
 
 def _size(record: RawRecord) -> int:

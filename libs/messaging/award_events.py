@@ -7,10 +7,10 @@ from aiokafka import ConsumerRecord
 
 from domain.awards import AwardKey
 from domain.errors import DomainError
-from domain.json_text import parse_json
 from domain.limits import unstorable
 from messaging.announcements import EVENT_TYPE, REPLAY_HEADER
 from messaging.cloud_events import text_headers
+from messaging.json_bytes import read_json
 from messaging.outbox_payload import OutboxMessage
 
 _uuid = lru_cache(maxsize=4096)(UUID)
@@ -22,7 +22,7 @@ def award_told(record: ConsumerRecord | OutboxMessage) -> AwardKey | None:
     if headers.get("ce_type") != EVENT_TYPE or record.value is None:
         return None
     try:
-        data = parse_json(record.value)
+        data = read_json(record.value)
         if not isinstance(data, dict):
             return None
         tenant_id, participant_id, badge_id = data["tenant_id"], data["participant_id"], data["badge_id"]

@@ -10,8 +10,8 @@ from typing import Any
 
 from domain.awards import Answer, Awarded, Outcome, RejectionReason
 from domain.badges import Badge, Rarity
-from domain.json_text import compact_json, parse_json
 from domain.times import format_instant, parse_instant
+from messaging.json_bytes import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class RejectedAnswer:
 def encode_outcomes(answers: Iterable[Answer]) -> bytes:
     """Encode the answers for one reply partition as the value of one record."""
     outcomes = {answer.reply_to.request_id: _outcome(answer.outcome) for answer in answers}
-    return compact_json(outcomes).encode()
+    return write_json(outcomes)
 
 
 def decode_outcomes(value: bytes) -> Mapping[str, AwardedAnswer | RejectedAnswer]:
@@ -45,7 +45,7 @@ def decode_outcomes(value: bytes) -> Mapping[str, AwardedAnswer | RejectedAnswer
     Raises:
         DomainError, KeyError, ValueError: not a record of ours.
     """
-    content = parse_json(value)
+    content = read_json(value)
     if not isinstance(content, dict):
         raise ValueError("outcomes must be an object")  # noqa: TRY004 - one kind of failure
     return {request_id: _answer(outcome) for request_id, outcome in content.items()}

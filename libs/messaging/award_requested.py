@@ -5,6 +5,7 @@ Written by gateways, the importer and upstream services; read by the worker.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from domain.awards import (
     RequestRejectedError,
 )
 from domain.errors import InvalidValueError
-from domain.json_text import compact_json, json_type
+from domain.json_text import json_type
 from domain.limits import (
     BADGE_CODE_LENGTH,
     PARTICIPANT_ID_LENGTH,
@@ -30,6 +31,7 @@ from domain.limits import (
 )
 from domain.times import FUTURE_TOLERANCE, format_instant, parse_instant
 from messaging.cloud_events import ReceivedEvent, binary_headers, read_event, text_headers
+from messaging.json_bytes import write_json
 
 EVENT_TYPE = "badges.award.requested.v1"
 REPLY_PARTITION_HEADER = "reply_partition"
@@ -72,7 +74,7 @@ def encode_request(
     if reply_to is not None:
         headers.append((REPLY_PARTITION_HEADER, str(reply_to.partition).encode()))
     key = request_key(request.tenant_id, request.participant_id)
-    return key, compact_json(data).encode(), headers
+    return key, write_json(data), headers
 
 
 def decode_request(record: RawRecord, *, now: datetime) -> ReceivedRequest:
@@ -144,7 +146,11 @@ def _badge_code(value: object) -> str:
 
 
 def _tenant_id(value: object) -> UUID:
-    text = check_text("tenant_id", value, longest=36)
+    return _uuid_of_tenant(check_text("tenant_id", value, longest=36))
+
+
+@lru_cache(maxsize=4096)
+def _uuid_of_tenant(text: str) -> UUID:
     try:
         tenant_id = UUID(text)
     except ValueError as error:
@@ -158,7 +164,7 @@ def _earned_at(given: object, event: ReceivedEvent, record: RawRecord, now: date
     """The request's own date, else the event's time, else the record's timestamp."""
     event_time = parse_instant("time", event.time) if event.time is not None else None
     if given is not None:
-        earned_at = parse_instant("earned_at", given)
+        earned_at = event_time if event_time is not None and given == event.time else parse_instant("earned_at", given)
     elif event_time is not None:
         earned_at = event_time
     else:

@@ -5,12 +5,12 @@ Source: the CloudEvents specification 1.0.2 and its Kafka protocol binding.
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from domain.awards import RawRecord, RejectionReason, RequestRejectedError
 from domain.errors import InvalidValueError, JsonMalformedError, JsonNotUtf8Error
-from domain.json_text import parse_json
+from messaging.json_bytes import read_json
 
 SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
@@ -32,18 +32,17 @@ class ReceivedEvent:
 
 def binary_headers(
     *, event_type: str, event_id: str, source: str, subject: str, time: str
-) -> Sequence[tuple[str, bytes]]:
+) -> tuple[tuple[str, bytes], ...]:
     """The headers of an event whose value is its data as JSON."""
-    attributes = {
-        "ce_specversion": SPEC_VERSION,
-        "ce_type": event_type,
-        "ce_id": event_id,
-        "ce_source": source,
-        "ce_subject": subject,
-        "ce_time": time,
-        "content-type": JSON,
-    }
-    return [(name, text.encode()) for name, text in attributes.items()]
+    return (
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_subject", subject.encode()),
+        ("ce_time", time.encode()),
+        ("content-type", JSON.encode()),
+    )
 
 
 def read_event(record: RawRecord, *, known_types: frozenset[str]) -> ReceivedEvent:
@@ -121,7 +120,7 @@ def _media_type(content_type: str | None) -> str | None:
 
 def _parse(value: bytes) -> object:
     try:
-        return parse_json(value)
+        return read_json(value)
     except JsonNotUtf8Error as error:
         raise RequestRejectedError(RejectionReason.NOT_UTF8, str(error)) from error
     except JsonMalformedError as error:
