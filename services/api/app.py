@@ -13,6 +13,7 @@ from api.auth import Authenticator
 from api.award_calls import AwardCalls
 from api.badge_directory import BadgeDirectory
 from api.crowding import LimitRequests
+from api.instruments import Instruments
 from api.methods import HeadAsGet
 from api.metrics import ApiMetrics, CountRequests
 from api.openapi import describe, operation_id
@@ -28,7 +29,6 @@ from messaging.clients import check_compiled, create_producer, start_producer, s
 from messaging.outcome_reader import OutcomeReader
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
-from storage.database import Database
 
 APPLICATION = "badges-api"
 START_RETRY_SECONDS = 0.25
@@ -38,14 +38,15 @@ COMMAND_SECONDS = 2
 log = structlog.get_logger()
 
 
-def create_app(settings: ApiSettings) -> FastAPI:
+def create_app(settings: ApiSettings, instruments: Instruments | None = None) -> FastAPI:
     """Build the gateway. Nothing connects before its lifespan begins."""
     check_compiled()
+    instruments = instruments or Instruments()
     metrics = ApiMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = app.state.services = _wire(settings, metrics)
+        services = app.state.services = _wire(settings, metrics, instruments)
         tasks = [
             asyncio.create_task(_connect(settings.kafka, services.producer)),
             asyncio.create_task(services.reader.run()),
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
+        telemetry=instruments.telemetry,
     )
     for router in (awards.router, participants.router, admin_badges.router, explain.router):
         app.include_router(router, prefix=PREFIX)
@@ -83,8 +85,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     return app
 
 
-def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
-    database = Database(
+def _wire(settings: ApiSettings, metrics: ApiMetrics, instruments: Instruments) -> Services:
+    database = instruments.create_database(
         str(settings.database_url),
         application=APPLICATION,
         pool_size=settings.database_connections,
@@ -105,7 +107,9 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics) -> Services:
             refuses_when_unknown=settings.rate_limit_when_unknown == "refuse",
             metrics=metrics,
         ),
-        award_calls=AwardCalls(producer=producer, reader=reader, database=database, topics=topics),
+        award_calls=AwardCalls(
+            producer=instruments.around_producer(producer), reader=reader, database=database, topics=topics
+        ),
         metrics=metrics,
         topics=topics,
         clock=utc_now,

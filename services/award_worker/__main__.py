@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 import structlog
@@ -10,9 +11,10 @@ import uvicorn
 import uvloop
 from pydantic import ValidationError
 
-from award_worker.app import create_worker
+from award_worker.app import Adapters, create_worker
 from award_worker.settings import WorkerSettings
-from telemetry.logs import configure_logs
+from telemetry.logs import LogSettings, configure_logs
+from telemetry.tracing_wish import TracingSettingError, is_tracing_wanted
 
 PROBE_SECONDS = 2
 """A probe under way at SIGTERM may hold up the end no longer."""
@@ -26,9 +28,9 @@ def leave() -> NoReturn:
     os._exit(1)
 
 
-async def serve(settings: WorkerSettings) -> None:
+async def serve(settings: WorkerSettings, adapters: Adapters) -> None:
     """Run until a signal: the batch under way is finished and committed, the group left."""
-    app = create_worker(settings, leave=leave)
+    app = create_worker(settings, leave=leave, adapters=adapters)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -43,14 +45,24 @@ async def serve(settings: WorkerSettings) -> None:
 def main() -> None:
     """Read the settings and run."""
     try:
-        settings = WorkerSettings()
-    except ValidationError as error:
+        settings, log_settings = WorkerSettings(), LogSettings()
+        lent = _adapters(settings)
+    except (ValidationError, TracingSettingError) as error:
         sys.exit(f"award_worker: the settings are not right:\n{error}")
-    configure_logs(settings.log_level)
     # uvicorn raises the signal again once it has drained: an orderly end is no crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
-    uvloop.run(serve(settings))
+    with lent as adapters:
+        configure_logs(settings.log_level, log_settings, more=adapters.log_processors)
+        log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
+        uvloop.run(serve(settings, adapters))
+
+
+def _adapters(settings: WorkerSettings) -> AbstractContextManager[Adapters]:
+    if not is_tracing_wanted(os.environ):
+        return nullcontext(Adapters())
+    from award_worker.traced import traced  # noqa: PLC0415 - loads OpenTelemetry's SDK, which is an extra
+
+    return traced(settings.kafka)
 
 
 if __name__ == "__main__":

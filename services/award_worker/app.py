@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
+from structlog.typing import Processor
 
 from award_worker.asyncapi import asyncapi_document
 from award_worker.brake import Brake, BrakeLimits
@@ -53,10 +54,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """What the worker stands on; tests put in ones that fail on purpose."""
+    """What the worker stands on: tracing puts its own around, tests put in ones that fail on purpose."""
 
     create_ledger: Callable[[Database], Ledger] = PostgresLedger
     create_publisher: Callable[[KafkaSettings], Publisher] = EventLog
+    create_handler: Callable[..., AwardHandler] = AwardHandler
+    log_processors: Sequence[Processor] = ()
 
 
 def create_worker(
@@ -74,7 +77,7 @@ def create_worker(
     relay = _create_relay(settings, adapters, metrics)
     brake = _create_brake(settings)
     holding = Holding(brake=brake, released_seconds=lambda: _released_seconds(database), metrics=metrics)
-    handler = AwardHandler(
+    handler = adapters.create_handler(
         ledger=adapters.create_ledger(database), announcements=KafkaAnnouncements(topics), brake=brake, clock=utc_now
     )
     intake = Intake(handler=handler, outcomes=outcomes, holding=holding, metrics=metrics, clock=utc_now, leave=leave)
