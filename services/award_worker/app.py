@@ -23,6 +23,7 @@ from award_worker.holding import Holding
 from award_worker.intake import Intake
 from award_worker.metrics import WorkerMetrics
 from award_worker.needs import wait_for_needs
+from award_worker.offsets import OffsetCommits
 from award_worker.probes import documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
 from award_worker.settings import WorkerSettings
@@ -80,14 +81,23 @@ def create_worker(
     handler = adapters.create_handler(
         ledger=adapters.create_ledger(database), announcements=KafkaAnnouncements(topics), brake=brake, clock=utc_now
     )
-    intake = Intake(handler=handler, outcomes=outcomes, holding=holding, metrics=metrics, clock=utc_now, leave=leave)
+    commits = OffsetCommits(metrics)
+    intake = Intake(
+        handler=handler,
+        outcomes=outcomes,
+        commits=commits,
+        holding=holding,
+        metrics=metrics,
+        clock=utc_now,
+        leave=leave,
+    )
     needed = asyncio.Event()
 
     async def needs() -> None:
         await wait_for_needs(database, settings.kafka, producer)
         needed.set()
 
-    broker = _create_broker(settings, needs, leave)
+    broker = _create_broker(settings, needs, commits.settled, leave)
     intake.subscribe(broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id)
 
     @asynccontextmanager
@@ -119,10 +129,14 @@ def _create_brake(settings: WorkerSettings) -> Brake:
 
 
 def _create_broker(
-    settings: WorkerSettings, needs: Callable[[], Awaitable[None]], leave: Callable[[], NoReturn]
+    settings: WorkerSettings,
+    needs: Callable[[], Awaitable[None]],
+    settled: Callable[[], Awaitable[None]],
+    leave: Callable[[], NoReturn],
 ) -> PatientBroker:
     return PatientBroker(
         needs=needs,
+        settled=settled,
         leave=leave,
         bootstrap_servers=settings.kafka.bootstrap.split(","),
         metadata_max_age_ms=METADATA_AGE_MS,

@@ -26,12 +26,15 @@ class PatientBroker(KafkaBroker):
         self,
         *,
         needs: Callable[[], Awaitable[None]],
+        settled: Callable[[], Awaitable[None]],
         leave: Callable[[], NoReturn],
         drain_seconds: float,
         **options: Any,  # noqa: ANN401 - FastStream's own options
     ) -> None:
+        """`settled` returns when the offsets of what was done are committed."""
         super().__init__(graceful_timeout=drain_seconds, **options)
         self._needs = needs
+        self._settled = settled
         self._leave = leave
         self._drain_seconds = drain_seconds
 
@@ -48,7 +51,7 @@ class PatientBroker(KafkaBroker):
         log.info("worker.consumes")
 
     def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """End the process when a read fails, for FastStream would go on with the next one.
+        """End the process when a read fails, for FastStream would go on with the next one; commit before the end.
 
         What aiokafka had taken from other partitions before it failed would be lost: it would pass
         for done with the next commit. A new process begins again at what was committed.
@@ -65,6 +68,13 @@ class PatientBroker(KafkaBroker):
                 self._leave()
 
         consumer.getmany = watched
+        stop = consumer.stop
+
+        async def settle_and_stop() -> None:
+            await self._settled()
+            await stop()
+
+        consumer.stop = settle_and_stop
 
     async def stop(self, *error: Any) -> None:  # noqa: ANN401 - FastStream's own signature
         """Finish the batch under way, then leave the group, named or not. Who cannot is ended: it comes again."""

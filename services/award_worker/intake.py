@@ -1,13 +1,10 @@
-"""The FastStream subscriber: a batch in, outcomes out, offsets committed. No rules here."""
+"""The FastStream subscriber: a batch in, outcomes out, offsets to be committed. No rules here."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
@@ -17,13 +14,12 @@ from award_worker.failures import with_patience
 from award_worker.handler import AwardHandler, Decision, answers
 from award_worker.holding import Holding
 from award_worker.metrics import WorkerMetrics
+from award_worker.offsets import OffsetCommits
 from domain.awards import LogPosition, RawRecord
 from domain.times import Clock
 from messaging.award_requested import decode_request
 from messaging.outcome_publisher import OutcomePublisher
 from messaging.topics import Topics
-
-COMMIT_SECONDS = 10
 
 Records = Sequence[ConsumerRecord]
 
@@ -38,6 +34,7 @@ class Intake:
         *,
         handler: AwardHandler,
         outcomes: OutcomePublisher,
+        commits: OffsetCommits,
         holding: Holding,
         metrics: WorkerMetrics,
         clock: Clock,
@@ -46,6 +43,7 @@ class Intake:
         """`leave` ends the process at once; the supervisor starts another."""
         self._handler = handler
         self._outcomes = outcomes
+        self._commits = commits
         self._holding = holding
         self._metrics = metrics
         self._clock = clock
@@ -80,7 +78,7 @@ class Intake:
             if consumer is None:
                 return
             if is_done:
-                await self._commit(consumer.commit, records)
+                self._commits.note(consumer.commit, records)
             else:
                 self._hold(consumer, records)
 
@@ -114,21 +112,6 @@ class Intake:
         now = self._clock()
         batch = [decode_request(_raw_record(record), now=now) for record in records]
         return await with_patience(lambda: self._handler.handle(batch), on_retry=self._note_retry)
-
-    async def _commit(
-        self, commit: Callable[[Mapping[TopicPartition, int]], Awaitable[None]], records: Records
-    ) -> None:
-        """Commit what was done, by name: a bare commit takes what was fetched for done."""
-        offsets: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await commit(offsets)
-        except (KafkaError, TimeoutError) as error:
-            self._metrics.commit_failures.inc()
-            log.warning("offsets.not_committed", error=repr(error), redelivery="harmless")
 
     def _note_retry(self, error: BaseException) -> None:
         self._metrics.retries.inc()

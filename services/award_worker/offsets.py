@@ -1,0 +1,50 @@
+"""Commits the offsets of what was done, beside the work: the next batch does not wait for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import structlog
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from award_worker.metrics import WorkerMetrics
+
+COMMIT_SECONDS = 10
+
+Commit: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class OffsetCommits:
+    """One commit is under way at a time; what is done meanwhile goes with the next. A crash costs a redelivery."""
+
+    def __init__(self, metrics: WorkerMetrics) -> None:
+        self._metrics = metrics
+        self._due: dict[TopicPartition, int] = {}
+        self._under_way: asyncio.Task[None] | None = None
+
+    def note(self, commit: Commit, records: Sequence[ConsumerRecord]) -> None:
+        """Have it committed that the records are done, by name: a bare commit takes what was fetched for done."""
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            self._due[partition] = max(self._due.get(partition, 0), record.offset + 1)
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(self._work_off(commit))
+
+    async def settled(self) -> None:
+        """Return when nothing is left to commit."""
+        if self._under_way is not None:
+            await self._under_way
+
+    async def _work_off(self, commit: Commit) -> None:
+        while self._due:
+            offsets, self._due = self._due, {}
+            try:
+                async with asyncio.timeout(COMMIT_SECONDS):
+                    await commit(offsets)
+            except (KafkaError, TimeoutError) as error:
+                self._metrics.commit_failures.inc()
+                log.warning("offsets.not_committed", error=repr(error), redelivery="harmless")
