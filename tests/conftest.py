@@ -1,4 +1,7 @@
-"""Real servers once a run; a database and a set of topics of its own for each test that asks."""
+"""Real servers once a run; a database and a set of topics of its own for each test that asks.
+
+The servers are the embedded stack's, unless `server_sources.wanted_servers` is told otherwise.
+"""
 
 import asyncio
 import os
@@ -16,14 +19,20 @@ from devstack.seed import DemoTenant, seed_demo_tenant
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
 from processes import Installation, installation
-from servers import TestServers, test_servers
+from server_sources import WantedServers, test_servers, wanted_servers
+from servers import TestServers
 from storage.database import Database
 from storage.migrate import upgrade
 
-TEMPLATE = "badges_template"
 PARTITIONS = 4
 
 _numbers = count(1)
+_wanted = pytest.StashKey[WantedServers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read what is wanted before the settings are taken away."""
+    config.stash[_wanted] = wanted_servers(os.environ)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,26 +50,27 @@ def _signals_of_a_terminal() -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
-    """Postgres and Kafka of the embedded stack."""
-    with test_servers(tmp_path_factory.mktemp("servers")) as running:
+def servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
+    """Postgres and Kafka, for all tests."""
+    with test_servers(pytestconfig.stash[_wanted], tmp_path_factory.mktemp("servers")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def template(servers: TestServers) -> str:
     """One migrated database, to be cloned; its name."""
-    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {TEMPLATE}"))
-    upgrade(_sibling(servers.database_url, TEMPLATE))
-    return TEMPLATE
+    name = f"{servers.names}template"
+    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name}"))
+    upgrade(servers.sibling(name))
+    return name
 
 
 @pytest.fixture
 async def database_url(servers: TestServers, template: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
-    name = f"test_{next(_numbers)}"
+    name = f"{servers.names}{next(_numbers)}"
     await _execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _sibling(servers.database_url, name)
+    yield servers.sibling(name)
     await _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -83,7 +93,7 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 async def kafka(servers: TestServers) -> AsyncIterator[KafkaSettings]:
     """Settings with a prefix, and so topics and groups, of the test's own."""
-    settings = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"t{next(_numbers)}_")
+    settings = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{servers.names}{next(_numbers)}_")
     await create_topics(settings, partitions=PARTITIONS)
     yield settings
     await _delete_topics(settings)
@@ -118,10 +128,6 @@ async def worker(badges: Installation) -> Installation:
     """An installation with one running worker."""
     await badges.worker().ready()
     return badges
-
-
-def _sibling(database_url: str, name: str) -> str:
-    return f"{database_url.rpartition('/')[0]}/{name}"
 
 
 async def _execute(database_url: str, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""Servers for the tests: one Postgres and one Kafka as plain children of the test run, on free ports."""
+"""Servers for the tests, and one Postgres and one Kafka as plain children of the test run, on free ports."""
 
 import asyncio
 import os
@@ -10,18 +10,24 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
+from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
+import pytest
 from rich.console import Console
 
 from devstack import kafka, kafka_jars, postgres
 from devstack.kafka import KafkaServer
-from devstack.ports import next_free
+from devstack.ports import LOOPBACK, next_free
 from devstack.postgres import PostgresServer
+
+Stack = Literal["embedded", "containers", "given"]
 
 _DEADLINE_S = 60
 _STOP_S = 20
-_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+"""Settings of a Postgres that nobody cuts the power of."""
 
 
 class PostgresProcess:
@@ -105,43 +111,56 @@ class KafkaProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestServers:
-    """Both servers, running."""
+    """One Postgres and one Kafka, running, and what the names of the tests on them begin with."""
 
     __test__ = False
 
-    postgres: PostgresProcess
-    kafka: KafkaProcess
+    stack: Stack
+    database_url: str
+    """A superuser's connection string; the tests make databases of their own beside that one."""
 
-    @property
-    def database_url(self) -> str:
-        """The superuser's connection string to the database postgres."""
-        return self.postgres.database_url
+    kafka_bootstrap: str
+    """Where clients connect first."""
 
-    @property
-    def kafka_bootstrap(self) -> str:
-        """Where clients connect first."""
-        return self.kafka.bootstrap
+    names: str
+    """Before every database and topic of this run: others may use the servers at the same time."""
+
+    def sibling(self, name: str) -> str:
+        """Return the superuser's connection string to the database of that name."""
+        return urlsplit(self.database_url)._replace(path=f"/{name}").geturl()
+
+    def ports_here(self) -> tuple[int, int]:
+        """Return the ports of Postgres and Kafka on this machine; the test is skipped where they are on another."""
+        host, _, port = self.kafka_bootstrap.rpartition(":")
+        postgres = urlsplit(self.database_url)
+        if {host, postgres.hostname} - {LOOPBACK, "localhost"}:
+            pytest.skip(f"needs test servers on this machine, not {postgres.hostname} and {host}")
+        return postgres.port or 5432, int(port)
+
+    def must_be_ours(self) -> None:
+        """Skip the test on servers that somebody else uses too."""
+        if self.stack == "given":
+            pytest.skip("uses topics without a prefix: not on servers that were given")
 
 
 @contextmanager
-def test_servers(folder: Path) -> Iterator[TestServers]:
-    """Run one Postgres (which forgets what a power cut would take) and one Kafka below the folder."""
-    servers = TestServers(
-        postgres=PostgresProcess(folder / "postgres", overrides=_NOT_DURABLE), kafka=KafkaProcess(folder / "kafka")
-    )
-    both: tuple[PostgresProcess | KafkaProcess, ...] = (servers.postgres, servers.kafka)
+def embedded_servers(folder: Path) -> Iterator[tuple[str, str]]:
+    """Run one Postgres (which forgets what a power cut would take) and one Kafka below the folder.
+
+    Lends the superuser's connection string and where Kafka's clients connect first.
+    """
+    postgres = PostgresProcess(folder / "postgres", overrides=NOT_DURABLE)
+    kafka = KafkaProcess(folder / "kafka")
+    both: tuple[PostgresProcess | KafkaProcess, ...] = (postgres, kafka)
     try:
         with ThreadPoolExecutor() as pool:
             started = [pool.submit(one.start) for one in both]
         for start in started:
             start.result()
-        yield servers
+        yield postgres.database_url, kafka.bootstrap
     finally:
         for one in both:
             one.stop()
-
-
-test_servers.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
 
 
 class _Child:

@@ -65,6 +65,7 @@ def shown_records() -> Sequence[tuple[str, Mapping[str, str], dict[str, object]]
 @pytest.fixture
 async def place(servers: TestServers, database_url: str, tmp_path: Path) -> AsyncIterator[Installation]:
     """An installation whose topics have the names of the page: without a prefix."""
+    servers.must_be_ours()
     kafka = KafkaSettings(bootstrap=servers.kafka_bootstrap)
     await create_topics(kafka, partitions=4)
     async with installation(database_url, kafka, tmp_path) as running:

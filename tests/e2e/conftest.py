@@ -17,17 +17,17 @@ from shared import Shared, Tenant, make_tenant
 from storage.database import Database
 from strict_gateway import strict_gateway
 
-DATABASE = "shared"
+SHARED = "shared"
 
 
 @pytest.fixture(scope="session")
 def shared(servers: TestServers, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """One gateway and one worker, at work for all tests of this folder that ask."""
-    database_url = f"{servers.database_url.rpartition('/')[0]}/{DATABASE}"
-    kafka = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{DATABASE}_")
-    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {DATABASE} TEMPLATE {template}"))
+    name = f"{servers.names}{SHARED}"
+    kafka = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{name}_")
+    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
     asyncio.run(create_topics(kafka, partitions=4))
-    running = installation(database_url, kafka, tmp_path_factory.mktemp(DATABASE))
+    running = installation(servers.sibling(name), kafka, tmp_path_factory.mktemp(SHARED))
     with asyncio.Runner() as runner:
         place = runner.run(running.__aenter__())
         try:
@@ -40,7 +40,7 @@ def shared(servers: TestServers, template: str, tmp_path_factory: pytest.TempPat
                 assert service.process.poll() is None, service.tail()
         finally:
             runner.run(running.__aexit__(None, None, None))
-    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {DATABASE} WITH (FORCE)"))
+    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture

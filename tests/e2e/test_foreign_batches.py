@@ -34,7 +34,7 @@ _numbers = count(1)
 @pytest.fixture
 async def kafka(servers: TestServers, request: pytest.FixtureRequest) -> AsyncIterator[KafkaSettings]:
     """Topics of the test's own. Somebody else's keeps batches as they come, and judges their compressed size."""
-    settings = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"foreign{next(_numbers)}_")
+    settings = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{servers.names}foreign{next(_numbers)}_")
     admin = AIOKafkaAdminClient(**settings.connection())
     await admin.start()
     try:

@@ -30,9 +30,10 @@ TABLES = {"tenants", "api_keys", "badges", "awards", "rejected_requests", "outbo
 async def empty_database_url(servers: TestServers) -> AsyncIterator[str]:
     """A database with nothing in it."""
     bare = await asyncpg.connect(servers.database_url)
-    await bare.execute("CREATE DATABASE empty_one")
-    yield f"{servers.database_url.rpartition('/')[0]}/empty_one"
-    await bare.execute("DROP DATABASE empty_one WITH (FORCE)")
+    name = f"{servers.names}empty_one"
+    await bare.execute(f"CREATE DATABASE {name}")
+    yield servers.sibling(name)
+    await bare.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await bare.close()
 
 

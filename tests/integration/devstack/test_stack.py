@@ -201,13 +201,10 @@ class Ready(BaseHTTPRequestHandler):
 @pytest.fixture
 def foreign(servers: TestServers) -> Iterator[dict[str, Any]]:
     """The ports of servers that are not of the stack, by what a plan calls them."""
+    postgres, kafka = servers.ports_here()
     with HTTPServer(("127.0.0.1", 0), Ready) as gateway:
         threading.Thread(target=gateway.serve_forever, daemon=True).start()
-        yield {
-            "postgres": servers.postgres.server.port,
-            "kafka": servers.kafka.server.port,
-            "api": (gateway.server_port,),
-        }
+        yield {"postgres": postgres, "kafka": kafka, "api": (gateway.server_port,)}
         gateway.shutdown()
 
 
