@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
 
 from telemetry.metrics import CHECK_PASSES, POOL_CONNECTIONS, POOL_IN_USE
 
@@ -11,6 +11,7 @@ class ProcessMetrics:
     """The numbers of one process, in a registry of their own; `process_*` (memory, processor, open files) too."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # not typed; a second series for each, which nobody reads
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._check_passes = CHECK_PASSES.gauge(registry)
