@@ -52,7 +52,7 @@ class PartitionLag:
     @property
     def held(self) -> int:
         """What of it cannot be read yet."""
-        return self.end - max(self.readable, self.following)
+        return max(0, self.end - max(self.readable, self.following))
 
 
 async def read_lag(client: AIOKafkaClient, topics: Topics) -> Sequence[PartitionLag]:
@@ -66,8 +66,9 @@ async def read_lag(client: AIOKafkaClient, topics: Topics) -> Sequence[Partition
     # Committed before end: the other way round a partition could seem to be ahead of its own log.
     committed = await committed_offsets(client, topics.worker_group, topic, partitions)
     first = await first_offsets(client, topic, partitions)
-    readable = await readable_offsets(client, topic, partitions)
     end = await end_offsets(client, topic, partitions)
+    # After the end: the other way round what came in meanwhile would seem to be held.
+    readable = await readable_offsets(client, topic, partitions)
     return [
         PartitionLag(
             partition=number,
