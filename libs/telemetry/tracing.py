@@ -30,7 +30,7 @@ _OF_A_PARTICIPANT = re.compile(r"/participants/.+", re.DOTALL)
 def tracing(service: str) -> Iterator[TracerProvider]:
     """Lend what makes spans and sends them off, set by OpenTelemetry's variables; `service` unless they name it."""
     provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
-    provider.add_span_processor(_HideParticipants())
+    provider.add_span_processor(_HideAddresses())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     try:
         yield provider
@@ -83,11 +83,14 @@ def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return event
 
 
-class _HideParticipants(SpanProcessor):
-    """Paths name participants, and a span's path is set by the framework; its route tells the rest."""
+class _HideAddresses(SpanProcessor):
+    """Paths name participants, and queries hold what callers put there; the framework notes both. The route remains."""
 
     def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
-        path = (span.attributes or {}).get("url.path")
+        noted = span.attributes or {}
+        if "url.query" in noted:
+            span.set_attribute("url.query", "REDACTED")
+        path = noted.get("url.path")
         if isinstance(path, str) and _OF_A_PARTICIPANT.search(path):
             span.set_attribute("url.path", _OF_A_PARTICIPANT.sub("/participants/REDACTED", path))
 
