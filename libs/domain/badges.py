@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -42,8 +43,7 @@ class Badge(NewBadge):
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParticipantBadge:
+class ParticipantBadge(NamedTuple):
     """One row of a participant's list: a badge, and when it was earned (None: not yet)."""
 
     code: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, bindparam, func, select
 
 from domain.badges import Badge, NewBadge, Rarity
 from domain.errors import BadgeCodeConflictError, DataRefusedError
@@ -14,6 +14,9 @@ from storage.tables import badges
 
 CODE_CONSTRAINT = "uq_badges_tenant_id_code"
 _LAST_ROW = 2**62
+_IS_ACTIVE = select(badges.c.id).where(
+    badges.c.tenant_id == bindparam("tenant_id"), badges.c.code == bindparam("code"), badges.c.is_active
+)
 _COLUMNS = tuple(column.name for column in badges.c)
 
 
@@ -105,8 +108,7 @@ async def update_badge(
 
 async def is_active_badge(connection: Connection, tenant_id: UUID, code: str) -> bool:
     """Whether an active badge of the tenant has that code."""
-    query = select(badges.c.id).where(badges.c.tenant_id == tenant_id, badges.c.code == code, badges.c.is_active)
-    return (await connection.execute(query)).first() is not None
+    return (await connection.execute(_IS_ACTIVE, {"tenant_id": tenant_id, "code": code})).first() is not None
 
 
 def badge_of(row: RowMapping) -> Badge:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 
 from domain.tenants import ApiKey, Environment, Principal, Tenant
 from storage.database import Connection
@@ -16,6 +16,22 @@ _RECORD_USE = text("""
     FROM unnest(CAST(:key_ids AS uuid[]), CAST(:used_ats AS timestamptz[])) AS u (key_id, used_at)
     WHERE k.id = u.key_id
 """)
+
+_FIND_PRINCIPAL = (
+    select(
+        api_keys.c.id.label("key_id"),
+        tenants.c.id,
+        tenants.c.environment,
+        tenants.c.is_enabled,
+        api_keys.c.scopes,
+    )
+    .join_from(api_keys, tenants, api_keys.c.tenant_id == tenants.c.id)
+    .where(
+        api_keys.c.key_hash == bindparam("key_hash"),
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > func.now()),
+    )
+)
 
 
 async def create_tenant(connection: Connection, *, tenant_id: UUID, slug: str, environment: Environment) -> None:
@@ -97,22 +113,7 @@ async def record_key_use(connection: Connection, last_used: Mapping[UUID, dateti
 
 async def find_principal(connection: Connection, key_hash: bytes) -> Principal | None:
     """Return who holds the key; None when it is unknown, expired or revoked."""
-    query = (
-        select(
-            api_keys.c.id.label("key_id"),
-            tenants.c.id,
-            tenants.c.environment,
-            tenants.c.is_enabled,
-            api_keys.c.scopes,
-        )
-        .join_from(api_keys, tenants, api_keys.c.tenant_id == tenants.c.id)
-        .where(
-            api_keys.c.key_hash == key_hash,
-            api_keys.c.revoked_at.is_(None),
-            or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > func.now()),
-        )
-    )
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(_FIND_PRINCIPAL, {"key_hash": key_hash})).first()
     if row is None:
         return None
     return Principal(
