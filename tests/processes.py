@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from devstack.ports import next_free
 from messaging.settings import KafkaSettings
 from preloaded import ForkedProcess, Program
+from secrets_in_logs import assert_no_secrets
 
 READY_SECONDS = 30
 STOP_SECONDS = 40
@@ -33,7 +35,7 @@ _chosen: set[int] = set()
 class Service:
     """One gateway or worker: what `python WORDS` runs; `url` is where it answers.
 
-    It is forked from a process that has loaded our modules, unless `loads_itself`.
+    It is forked from a process that has loaded our modules, unless `loads_itself`, by `python` then.
     """
 
     words: Sequence[str]
@@ -41,13 +43,14 @@ class Service:
     url: str
     log: Path
     loads_itself: bool = False
+    python: str = sys.executable
     process: ForkedProcess | subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Start it, again if it has ended."""
         if self.loads_itself:
             with self.log.open("ab") as log:
-                command = [sys.executable, *self.words]
+                command = [self.python, *self.words]
                 self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         else:
             program = Program(words=self.words, environment=self.environment, stdout=self.log, stderr=self.log)
@@ -110,13 +113,23 @@ class Installation:
     """One database and one set of topics, and the services that were started on them.
 
     The services load themselves, as in production, where `load_themselves`: the time that it takes counts.
+    `python` and `environment` are then those of another release.
     """
 
     database_url: str
     kafka: KafkaSettings
     folder: Path
     load_themselves: bool = False
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The passwords that its services are given."""
+        of_kafka = (value for _, value in self.kafka if isinstance(value, SecretStr))
+        password = urlsplit(self.database_url).password
+        return [*([password] if password else []), *(secret.get_secret_value() for secret in of_kafka)]
 
     def gateway(self, **settings: str) -> Service:
         """Start a gateway."""
@@ -134,6 +147,7 @@ class Installation:
         port = next_free(next(_ports), _chosen)
         environment = {
             **os.environ,
+            **self.environment,
             "BADGES_DATABASE_URL": self.database_url,
             **kafka_environment(self.kafka),
             f"{prefix}_PORT": str(port),
@@ -146,6 +160,7 @@ class Installation:
             url=f"http://127.0.0.1:{port}",
             log=log,
             loads_itself=self.load_themselves,
+            python=self.python,
         )
         service.start()
         self.services.append(service)
@@ -171,3 +186,5 @@ async def installation(
         for service in place.services:
             service.stop()
             print(f"--- {service.log.name}\n{service.tail()}")  # noqa: T201 - pytest shows it of a test that failed
+        for service in place.services:
+            assert_no_secrets(service.log, place.secrets)

@@ -2,18 +2,13 @@
 
 import asyncio
 import re
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 
 import asyncpg
 import httpx
 from alembic import command
 
-from badges_client import AsyncBadgesClient
-from builders import award_request, publish
+from deploys import Load, awarded_over_http, restart
 from devstack.seed import DemoTenant
 from messaging.topics import topics_of
 from observers import header, read_topic
@@ -21,8 +16,6 @@ from processes import Installation, Service
 from storage.migrate import MIGRATIONS, alembic_config
 from storage.schema import REVISIONS
 
-CHUNK = 20
-PAUSE_SECONDS = 0.05
 MORE = 200
 NEXT_RELEASE = f"""
 from alembic import op
@@ -48,35 +41,6 @@ def migrate_to_next_release(database_url: str, folder: Path) -> None:
     command.upgrade(config, "head")
 
 
-class Load:
-    """Requests that come in without end, each for a participant of its own."""
-
-    def __init__(self, badges: Installation, demo: DemoTenant) -> None:
-        self._kafka = badges.kafka
-        self._tenant_id = demo.id
-        self._numbers = count()
-        self.published = 0
-
-    @asynccontextmanager
-    async def coming_in(self) -> AsyncIterator[None]:
-        """Publish meanwhile, and in the end finish what is under way."""
-        ended = asyncio.Event()
-        publishing = asyncio.create_task(self._publish(ended))
-        try:
-            yield
-        finally:
-            ended.set()
-            await publishing
-
-    async def _publish(self, ended: asyncio.Event) -> None:
-        while not ended.is_set():
-            numbers = [next(self._numbers) for _ in range(CHUNK)]
-            requests = (award_request(tenant_id=self._tenant_id, participant_id=f"user_{number}") for number in numbers)
-            await publish(self._kafka, *requests)
-            self.published += CHUNK
-            await asyncio.sleep(PAUSE_SECONDS)
-
-
 async def awarded_by(worker: Service) -> int:
     """How many awards the process has made."""
     async with httpx.AsyncClient() as client:
@@ -95,28 +59,13 @@ async def goes_on(*workers: Service) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def awarded_over_http(gateway: Service, demo: DemoTenant, participant_id: str) -> None:
-    """Have the gateway use its statements: those that Postgres has planned before the migration too."""
-    async with AsyncBadgesClient(gateway.url, demo.live_key) as client:
-        await client.award(participant_id, "power_user")
-        assert (await client.participant_badges(participant_id)).earned_count == 1
-
-
-async def restart(service: Service) -> None:
-    """End it in order, as a deploy does, and start it again."""
-    service.send(signal.SIGTERM)
-    assert await asyncio.to_thread(service.wait) == 0
-    service.start()
-    await service.ready()
-
-
 async def test_processes_are_replaced_one_by_one_on_a_newer_schema_and_nothing_is_lost_or_repeated(
     badges: Installation, demo: DemoTenant, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     workers = [badges.worker(), badges.worker()]
     gateway = badges.gateway()
     await asyncio.gather(*(service.ready() for service in badges.services))
-    load = Load(badges, demo)
+    load = Load(badges.kafka, demo)
     async with load.coming_in():
         await goes_on(*workers)
         await awarded_over_http(gateway, demo, "on the old schema")
