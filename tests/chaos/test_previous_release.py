@@ -18,7 +18,7 @@ from messaging.topics import topics_of
 from observers import header, read_topic
 from previous_release import Release, check_out, find_release, version_of
 from processes import installation
-from server_sources import TestServers
+from servers import TestServers
 from storage.migrate import upgrade
 from storage.schema import REVISIONS
 
