@@ -5,6 +5,7 @@ The servers are the embedded stack's, unless `server_sources.wanted_servers` is 
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -19,12 +20,14 @@ from devstack.seed import DemoTenant, seed_demo_tenant
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
 from processes import Installation, installation
+from secrets_in_logs import assert_no_secrets
 from server_sources import WantedServers, test_servers, wanted_servers
 from servers import TestServers
 from storage.database import Database
 from storage.migrate import upgrade
 
 PARTITIONS = 4
+OURS = re.compile(r"(api|worker|award_worker|faulty|supervisord|stack_listener)\b.*\.log$")
 
 _numbers = count(1)
 _wanted = pytest.StashKey[WantedServers]()
@@ -38,8 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     """Keep the settings of whoever runs the tests away from what is tested."""
-    for name in [name for name in os.environ if name.startswith("BADGES_")]:
+    for name in [name for name in os.environ if name.startswith(("BADGES_", "OTEL_"))]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_secret_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a service or a stack of the run has logged holds no key and no password."""
+    yield
+    for log in tmp_path_factory.getbasetemp().rglob("*.log"):
+        if OURS.match(log.name):
+            assert_no_secrets(log)
 
 
 @pytest.fixture(scope="session", autouse=True)
