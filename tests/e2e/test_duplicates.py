@@ -11,6 +11,8 @@ from messaging.topics import topics_of
 from observers import read_topic
 from processes import Installation
 
+AWARD = "/api/v1/gamify/badges/award"
+
 
 async def test_first_of_many_requests_in_one_batch_decides(
     badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
@@ -67,7 +69,7 @@ async def test_two_gateways_and_two_workers_tell_each_caller_the_truth(
     answers = []
     async with httpx.AsyncClient(timeout=10, headers={"X-API-Key": demo.live_key}) as client:
         for number in range(60):
-            url = f"{gateways[number % 2].url}/api/v1/gamify/badges/award"
+            url = f"{gateways[number % 2].url}{AWARD}"
             body = {"participant_id": f"user_{number % 20}", "badge_code": "power_user"}
             answers.append((await client.post(url, json=body)).raise_for_status().json())
     assert [answer["already_earned"] for answer in answers] == [False] * 20 + [True] * 40
@@ -76,6 +78,24 @@ async def test_two_gateways_and_two_workers_tell_each_caller_the_truth(
     events = await read_topic(badges.kafka, topics_of(badges.kafka).badge_awarded, at_least=20, settle=1)
     assert len(events) == 20
     assert await connection.fetchval("SELECT count(*) FROM awards") == 20
+
+
+async def test_repeat_of_a_call_is_answered_from_postgres_and_tells_of_the_badge_as_it_is(
+    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    gateway = await worker.gateway().ready()
+    body = {"participant_id": "user_123", "badge_code": "power_user"}
+    headers = {"X-API-Key": demo.live_key}
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=10, headers=headers) as client:
+        first = (await client.post(AWARD, json=body)).raise_for_status().json()
+        worker.services[0].stop()
+        await connection.execute("UPDATE badges SET name = 'Renamed' WHERE code = 'power_user'")
+        again = (await client.post(AWARD, json=body)).raise_for_status().json()
+        assert again == first | {"already_earned": True, "badge_name": "Renamed"}
+        await worker.worker().ready()
+        await connection.execute("UPDATE badges SET is_active = false WHERE code = 'power_user'")
+        assert (await client.post(AWARD, json=body)).status_code == 404
+    await assert_one_award_one_event(worker, connection)
 
 
 async def assert_one_award_one_event(badges: Installation, connection: asyncpg.Connection) -> None:
