@@ -1,7 +1,6 @@
 """The worker's numbers, in Prometheus form."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from award_worker.handler import Decision
@@ -18,7 +17,8 @@ class WorkerMetrics(ProcessMetrics):
     def __init__(self) -> None:
         super().__init__()
         registry = self.registry
-        self._requests = names.WORKER_REQUESTS.counter(registry)
+        requests = names.WORKER_REQUESTS.counter(registry)
+        self._decided = {outcome: requests.labels(outcome) for outcome in ("awarded", "already_earned", "rejected")}
         self._rejections = names.WORKER_REJECTIONS.counter(registry)
         self._request_to_award_seconds = names.WORKER_REQUEST_TO_AWARD_SECONDS.batch_histogram(registry)
         self.batch_seconds = names.WORKER_BATCH_SECONDS.histogram(registry)
@@ -38,8 +38,6 @@ class WorkerMetrics(ProcessMetrics):
         self.relay_failures = names.RELAY_FAILURES.counter(registry)
         self._outbox_batches = names.OUTBOX_BATCHES.gauge(registry)
         self._outbox_oldest_seconds = names.OUTBOX_OLDEST_SECONDS.gauge(registry)
-        for outcome in ("awarded", "already_earned", "rejected"):
-            self._requests.labels(outcome)
         for reason in RejectionReason:
             self._rejections.labels(reason.value)
 
@@ -49,8 +47,9 @@ class WorkerMetrics(ProcessMetrics):
         timestamps = [decision.received.record.position.timestamp_ms for decision in decisions]
         # A producer may have given no time (-1), or have a clock that is ahead.
         self._request_to_award_seconds.observe_each(max(0.0, now_ms - at) / 1000 for at in timestamps if at >= 0)
-        for outcome, times in Counter(_outcome(decision) for decision in decisions).items():
-            self._requests.labels(outcome).inc(times)
+        outcomes = [_outcome(decision) for decision in decisions]
+        for outcome, decided in self._decided.items():
+            decided.inc(outcomes.count(outcome))
         for decision in decisions:
             if decision.is_new and isinstance(decision.outcome, Rejected):
                 self._rejections.labels(decision.outcome.reason.value).inc()
