@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from bench.errors import BenchError
-from bench.measures import ceilings, drain, http, latency, memory
+from bench.measures import ceilings, drain, http, latency, memory, relay
 from bench.setting import Figures, Setting, cpu_keys
 from bench.table import MEASURES
 
@@ -51,7 +51,7 @@ EXPERIMENTS = (
     Experiment(
         name="drain among many awards",
         run=drain.among_many_awards,
-        gives=("drain_among_many_per_second",),
+        gives=("drain_among_many_per_second", "award_bytes"),
         is_long=True,
     ),
     Experiment(
@@ -63,6 +63,11 @@ EXPERIMENTS = (
         name="drain, one and two workers",
         run=drain.one_and_two_workers,
         gives=("one_worker_per_second", "two_workers_per_second"),
+    ),
+    Experiment(
+        name="one relay alone",
+        run=relay.relay_alone,
+        gives=("relay_per_second", *cpu_keys("relay", "worker")),
     ),
     Experiment(
         name="HTTP awards, 32 callers",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench.display import shown
 from bench.results import Results, Spread
+from bench.sizing import sizing_lines
 from bench.table import MEASURES
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -41,6 +42,7 @@ _CHARTS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
             ("ours, duplicates", "duplicates_per_second"),
             ("ours, fresh", "drain_per_second"),
             ("ours, among 10 million awards", "drain_among_many_per_second"),
+            ("one relay alone, events", "relay_per_second"),
             ("peer (a), one by one", "one_by_one_per_second"),
             ("peer (a), acknowledging first", "one_by_one_ack_first_per_second"),
         ),
@@ -100,6 +102,7 @@ def _lines(results: Results) -> Iterator[str]:
     for title, bars in _CHARTS:
         yield from _chart(results, title, bars)
     yield from _processor_times(results)
+    yield from sizing_lines(results)
 
 
 def _chart(results: Results, title: str, bars: Sequence[tuple[str, str]]) -> Iterator[str]:

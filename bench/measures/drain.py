@@ -14,6 +14,7 @@ _LOAD = f"""
     INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, source)
     SELECT $1, {AWARDED_BEFORE}, $2, now(), 'before-' || n, '/bench' FROM generate_series(1, $3::bigint) AS n
 """  # noqa: S608 - both parts are ours
+_AWARD_BYTES = "SELECT pg_total_relation_size('awards') / (SELECT count(*) FROM awards)"
 
 
 async def fresh_and_duplicates(setting: Setting) -> Figures:
@@ -50,7 +51,9 @@ async def among_many_awards(setting: Setting) -> Figures:
     requests = setting.effort.drained
     await publish_requests(place, range(setting.round * requests, (setting.round + 1) * requests))
     drained = await drain(place, place.worker, requests=requests, events=requests)
-    return {"drain_among_many_per_second": drained.per_second}
+    async with connected(place) as connection:
+        size = await connection.fetchval(_AWARD_BYTES)
+    return {"drain_among_many_per_second": drained.per_second, "award_bytes": float(size)}
 
 
 async def one_and_two_workers(setting: Setting) -> Figures:
