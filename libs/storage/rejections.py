@@ -18,6 +18,7 @@ Place = tuple[str, int, int]
 _WANTED = """
     (CAST(:reasons AS text[]) IS NULL OR r.reason = ANY (CAST(:reasons AS text[])))
     AND (CAST(:tenant_ids AS uuid[]) IS NULL OR r.tenant_id = ANY (CAST(:tenant_ids AS uuid[])))
+    AND (CAST(:badge_codes AS text[]) IS NULL OR r.badge_code = ANY (CAST(:badge_codes AS text[])))
     AND (CAST(:since AS timestamptz) IS NULL OR r.rejected_at >= CAST(:since AS timestamptz))
     AND (CAST(:until AS timestamptz) IS NULL OR r.rejected_at < CAST(:until AS timestamptz))
     AND (CAST(:topics AS text[]) IS NULL OR (r.topic, r.partition, r."offset") IN (
@@ -84,6 +85,7 @@ class RejectionFilter:
 
     reasons: Sequence[RejectionReason] | None = None
     tenant_ids: Sequence[UUID] | None = None
+    badge_codes: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
     places: Sequence[Place] | None = None
@@ -229,6 +231,7 @@ def _arguments(wanted: RejectionFilter) -> dict[str, object]:
     return {
         "reasons": None if wanted.reasons is None else [reason.value for reason in wanted.reasons],
         "tenant_ids": None if wanted.tenant_ids is None else list(wanted.tenant_ids),
+        "badge_codes": None if wanted.badge_codes is None else list(wanted.badge_codes),
         "since": wanted.since,
         "until": wanted.until,
         "topics": None if places is None else [topic for topic, _, _ in places],

@@ -8,7 +8,7 @@ import typer
 
 from badgectl import addresses
 from badgectl.database_calls import SURVEY_SECONDS, in_database
-from badgectl.dlq_filters import Json, Reasons, Wanted, filter_of, place_of
+from badgectl.dlq_filters import Badges, Json, Reasons, Wanted, filter_of, place_of
 from badgectl.dlq_letters import find_letter, letter_json, print_letter
 from badgectl.dlq_redrive_command import redrive_command
 from badgectl.dlq_tables import count_json, print_rejections, print_summary, rejection_json
@@ -31,13 +31,14 @@ def list_command(
     *,
     reason: Reasons = None,
     tenant: TenantOrAll = None,
+    badge: Badges = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(min=1, help="Show so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show rejected requests, newest first, and how many there are for each reason."""
-    wanted = Wanted(reasons=reason or (), tenant=tenant, since=since, until=until)
+    wanted = Wanted(reasons=reason or (), tenant=tenant, badges=badge or (), since=since, until=until)
 
     async def look(connection: Connection) -> Sequence[Rejection]:
         return await list_rejections(connection, await filter_of(connection, wanted), limit=limit)

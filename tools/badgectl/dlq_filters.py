@@ -1,4 +1,4 @@
-"""Which rejected requests an operator means: by id, reason, tenant and time."""
+"""Which rejected requests an operator means: by id, reason, tenant, badge and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from badgectl.failures import CommandError
 from badgectl.periods import instant_of
 from badgectl.tenant_choice import chosen_tenants
 from domain.awards import LogPosition, RejectionReason
+from domain.errors import InvalidValueError
+from domain.limits import BADGE_CODE_LENGTH, check_text
 from domain.times import utc_now
 from storage.database import Connection
 from storage.rejections import Place, RejectionFilter
@@ -17,6 +19,9 @@ from storage.rejections import Place, RejectionFilter
 Reasons = Annotated[
     list[RejectionReason] | None,
     typer.Option("--reason", metavar="REASON", help="Only for this reason; may be given twice."),
+]
+Badges = Annotated[
+    list[str] | None, typer.Option("--badge", metavar="CODE", help="Only for this badge; may be given twice.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -31,6 +36,7 @@ class Wanted:
     ids: Sequence[str] = ()
     reasons: Sequence[RejectionReason] = ()
     tenant: str | None = None
+    badges: Sequence[str] = ()
     since: str | None = None
     until: str | None = None
 
@@ -45,10 +51,18 @@ async def filter_of(connection: Connection, wanted: Wanted) -> RejectionFilter:
     return RejectionFilter(
         reasons=list(wanted.reasons) or None,
         tenant_ids=await chosen_tenants(connection, wanted.tenant),
+        badge_codes=[_code_of(text) for text in wanted.badges] or None,
         since=instant_of("--since", wanted.since, now=now),
         until=instant_of("--until", wanted.until, now=now),
         places=[place_of(text) for text in wanted.ids] or None,
     )
+
+
+def _code_of(text: str) -> str:
+    try:
+        return check_text("--badge", text, longest=BADGE_CODE_LENGTH)
+    except InvalidValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def place_of(text: str) -> Place:

@@ -5,6 +5,7 @@ harmless: an award is made once, however often it is asked for; a request that i
 dead letter more.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -203,8 +204,19 @@ def _seems_wanted(letter: DeadLetter, wanted: RejectionFilter) -> bool:
         and (wanted.reasons is None or letter.reason in wanted.reasons)
         and (wanted.since is None or place.time >= wanted.since)
         and (wanted.until is None or place.time < wanted.until)
+        and (wanted.badge_codes is None or _badge_code(letter) in wanted.badge_codes)
         and (wanted.tenant_ids is None or any(key.startswith(b"%s:" % str(id_).encode()) for id_ in wanted.tenant_ids))
     )
+
+
+def _badge_code(letter: DeadLetter) -> object:
+    """The code in the request, in either mode of CloudEvents; None for what cannot be read."""
+    try:
+        body = json.loads(letter.value or b"")
+    except (ValueError, RecursionError):
+        return None
+    found = body.get("data", body) if isinstance(body, dict) else None
+    return found.get("badge_code") if isinstance(found, dict) else None
 
 
 def _message(letter: DeadLetter) -> OutboxMessage:
@@ -213,7 +225,7 @@ def _message(letter: DeadLetter) -> OutboxMessage:
         partition_hash=letter.place.partition if letter.key is None else hash_of_key(letter.key),
         key=letter.key,
         value=letter.value,
-        headers=redriven_headers(letter),
+        headers=tuple(redriven_headers(letter)),
     )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from badgectl import addresses
 from badgectl.counted_progress import counted_progress
 from badgectl.database_calls import SURVEY_SECONDS
-from badgectl.dlq_filters import Json, Reasons, Wanted, filter_of
+from badgectl.dlq_filters import Badges, Json, Reasons, Wanted, filter_of
 from badgectl.dlq_redrive import RedriveOptions, RedrivePlan, RedriveTally, Verdict, redrive
 from badgectl.dlq_tables import count_json, print_summary
 from badgectl.failures import CommandError, failures_told
@@ -62,6 +62,7 @@ def redrive_command(  # noqa: PLR0913 - one parameter an option
     *,
     reason: Reasons = None,
     tenant: TenantOrAll = None,
+    badge: Badges = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Publish at most so many.")] = None,
@@ -78,7 +79,7 @@ def redrive_command(  # noqa: PLR0913 - one parameter an option
     a new dead letter. Run the command again to go on where it stopped.
     Exit code 0 when every request that was meant is published, else 1.
     """
-    wanted = Wanted(ids=ids or (), reasons=reason or (), tenant=tenant, since=since, until=until)
+    wanted = Wanted(ids=ids or (), reasons=reason or (), tenant=tenant, badges=badge or (), since=since, until=until)
     options = RedriveOptions(limit=limit, most_tries=most_tries, again=again, rate=rate, is_rehearsal=dry_run)
     run = _Run()
     try:

@@ -28,6 +28,9 @@ async def test_rejected_requests_are_listed_newest_first_with_a_summary(
         (("--reason", "not_utf8"), 1),
         (("--tenant", slug), 3),
         (("--tenant", demo.id), 3),
+        (("--badge", "late"), 3),
+        (("--badge", "late", "--badge", "other", "--tenant", slug), 3),
+        (("--badge", "lat"), 0),
         (("--tenant", str(uuid4())), 0),
         (("--since", "1h"), 4),
         (("--until", "1h"), 0),
@@ -40,6 +43,7 @@ async def test_rejected_requests_are_listed_newest_first_with_a_summary(
     assert "and 3 older ones" in shown.out
     assert max(len(line) for line in shown.out.splitlines()) <= 80
     assert "no tenant 'nobody'" in (await badgectl(worker, "dlq", "list", "--tenant", "nobody")).err
+    assert "--badge must have 1 to 50 characters" in (await badgectl(worker, "dlq", "list", "--badge", "")).err
     assert "--since must be" in (await badgectl(worker, "dlq", "list", "--since", "yesterday")).err
 
 

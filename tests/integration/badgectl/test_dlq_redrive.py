@@ -171,6 +171,8 @@ async def test_letters_of_requests_that_are_no_longer_kept_are_counted(
         (("--reason", "not_utf8"), 0, 1),
         (("--tenant", demo.id), 1, 2),
         (("--tenant", demo.test_id), 0, 0),
+        (("--badge", "late"), 1, 2),
+        (("--badge", "lat", "--badge", "u1"), 0, 0),
         (("--until", "1h"), 0, 0),
     ):
         counted = await badgectl(badges, "dlq", "redrive", "--dry-run", "--json", *options)
