@@ -1,1 +1,1 @@
-"""What every process tells of itself: logs, metrics."""
+"""Logs, metrics and traces of every process."""

@@ -32,6 +32,15 @@ _ATTRIBUTES = {
     "subject": "The participant. Not read in a request: `participant_id` counts.",
     "time": "RFC 3339 with a zone. Of a request: when it was earned, if `earned_at` is missing.",
 }
+_TRACE: dict[str, Document] = {
+    "traceparent": {
+        "type": "string",
+        "description": "W3C Trace Context. That of a request goes on in its event where the worker is traced; what is "
+        "malformed is ignored.",
+        "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    },
+    "tracestate": {"type": "string", "description": "What goes with `traceparent`."},
+}
 
 
 def schemas() -> Mapping[str, Document]:
@@ -69,7 +78,7 @@ def _award_requested() -> Document:
         "title": "Award requested",
         "summary": "Asks for a badge to be awarded: CloudEvents binary mode.",
         "description": "Attributes are in headers, the data is the value. Other headers are ignored, but for "
-        "`reply_partition` and `request_id`, which are the gateways' own.",
+        "`reply_partition` and `request_id`, which are the gateways' own, and those of a trace.",
         "contentType": JSON,
         "headers": _headers(REQUESTED, attributes, required=["ce_type"]),
         "payload": _schema(REQUESTED),
@@ -106,7 +115,11 @@ def _award_requested_structured() -> Document:
         "summary": "Asks for a badge to be awarded: CloudEvents structured mode.",
         "description": "The value is the whole event; `content-type` says so. `ce_*` headers are ignored.",
         "contentType": STRUCTURED,
-        "headers": {"type": "object", "required": ["content-type"], "properties": {"content-type": media_type}},
+        "headers": {
+            "type": "object",
+            "required": ["content-type"],
+            "properties": {"content-type": media_type} | _TRACE,
+        },
         "payload": _schema("structured_request"),
         "examples": [
             {
@@ -214,7 +227,7 @@ def _headers(event_type: str, attributes: Mapping[str, Document], *, required: S
         "description": "May carry parameters; may be missing in a request.",
         "pattern": "^application/json( *;.*)?$",
     }
-    return {"type": "object", "required": list(required), "properties": properties}
+    return {"type": "object", "required": list(required), "properties": properties | _TRACE}
 
 
 def _envelope() -> Document:

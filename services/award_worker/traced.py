@@ -77,20 +77,24 @@ class TracedHandler(AwardHandler):
         return decisions
 
     def _batch_span(self, batch: Sequence[ReceivedRequest], parents: Sequence[Context]) -> Span:
-        """The span of a batch of several; a request alone needs none."""
-        if len(batch) == 1:
+        """The span of a batch of several; a request alone needs none, nor do requests that nobody samples."""
+        contexts = [trace.get_current_span(parent).get_span_context() for parent in parents]
+        links = [Link(context) for context in contexts if context.trace_flags.sampled]
+        if len(batch) == 1 or not links:
             return trace.INVALID_SPAN
         topic = batch[0].record.position.topic
-        contexts = (trace.get_current_span(parent).get_span_context() for parent in parents)
         return self._tracer.start_span(
             f"process {topic}",
             context=Context(),
             kind=SpanKind.CONSUMER,
             attributes=self._attributes(topic) | {"messaging.batch.message_count": len(batch)},
-            links=[Link(context) for context in contexts if context.trace_flags.sampled],
+            links=links,
         )
 
     def _request_span(self, received: ReceivedRequest, parent: Context, whole: Span) -> Span:
+        caller = trace.get_current_span(parent)
+        if not caller.get_span_context().trace_flags.sampled:
+            return caller  # nobody keeps the trace: it goes on as it came, at next to no cost
         position = received.record.position
         attributes = self._attributes(position.topic) | {
             "messaging.destination.partition.id": str(position.partition),
@@ -161,7 +165,7 @@ class TracedPublisher:
 
     def _traced(self, message: OutboxMessage, spans: list[Span]) -> OutboxMessage:
         parent = context_of(message.headers)
-        if parent is None:
+        if parent is None or not trace.get_current_span(parent).get_span_context().trace_flags.sampled:
             return message
         attributes = {
             "messaging.system": "kafka",

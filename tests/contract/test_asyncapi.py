@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 COMMITTED = (ROOT / "docs" / "asyncapi.json").read_text()
 DOCUMENT: Mapping[str, Any] = json.loads(COMMITTED)
 MESSAGES: Mapping[str, Any] = DOCUMENT["components"]["messages"]
+TRACE = {"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": b"vendor=1"}
 
 # From the npm package @asyncapi/specs 6.11.1 (Apache-2.0), schemas/3.0.0-without-$id.json.
 OFFICIAL = Path(__file__).parent / "asyncapi-3.0.0.schema.json.gz"
@@ -157,9 +158,10 @@ def test_headers_that_are_written_are_the_documented_ones() -> None:
     _, _, asked = encode_request(request)
     described = MESSAGES["award_requested"]["headers"]
     assert faults(described, texts(asked)) == []
-    assert {name for name, _ in asked} - {"request_id"} == set(described["properties"])
+    assert {name for name, _ in asked} - {"request_id"} == set(described["properties"]) - TRACE.keys()
     the_badge = badge()
-    (event,) = unpack_messages(KafkaAnnouncements(Topics()).badge_awarded(award_of(request, the_badge), the_badge))
+    packed = KafkaAnnouncements(Topics()).badge_awarded(award_of(request, the_badge), the_badge, tuple(TRACE.items()))
+    (event,) = unpack_messages(packed)
     described = MESSAGES["badge_awarded"]["headers"]
     assert faults(described, texts(event.headers)) == []
     assert {name for name, _ in event.headers} == set(described["properties"]) - {"ce_replay"}
