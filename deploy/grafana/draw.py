@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ MOST_NAMED = 9
 KILO = 1000
 
 Series = tuple[str, list[datetime], list[float]]
+"""Its name, the same times for all, and its values; not a number where there is none."""
+
 Panel = dict[str, Any]
 
 
@@ -83,8 +86,10 @@ def ask(client: httpx.Client, panel: Panel, *, minutes: float, rate_interval: st
             name = target.get("legendFormat", "")
             for label, value in result["metric"].items():
                 name = name.replace("{{" + label + "}}", value)
-            points = [(datetime.fromtimestamp(at).astimezone(), float(value)) for at, value in result["values"]]
-            found.append((name, [at for at, _ in points], [value for _, value in points]))
+            values = {round((at - span["start"]) / span["step"]): float(value) for at, value in result["values"]}
+            numbers = range(round((end - span["start"]) / span["step"]) + 1)
+            times = [datetime.fromtimestamp(span["start"] + n * span["step"]).astimezone() for n in numbers]
+            found.append((name, times, [values.get(n, nan) for n in numbers]))
     return found
 
 
@@ -124,12 +129,12 @@ def draw_lines(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
     axes.tick_params(length=0)
     axes.spines[["top", "right"]].set_visible(False)
     if "stacking" in defaults["custom"] and series:
-        times = sorted({at for _, ats, _ in series for at in ats})
-        heights = [[dict(zip(ats, values, strict=True)).get(at, 0.0) for at in times] for _, ats, values in series]
-        axes.stackplot(times, heights, labels=[name for name, _, _ in series], alpha=0.75, linewidth=0)
+        heights = [[0.0 if isnan(value) else value for value in values] for _, _, values in series]
+        labels = [name for name, _, _ in series]
+        axes.stackplot(series[0][1], heights, labels=labels, alpha=0.75, linewidth=0, step="mid")
     else:
-        for name, ats, values in series:
-            axes.plot(ats, values, label=name, linewidth=1.1)
+        for name, times, values in series:
+            axes.plot(times, values, label=name, linewidth=1.1)
     axes.set_ylim(bottom=0, top=defaults.get("max", max((axes.get_ylim()[1] * 1.05, 1e-9))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled(value, defaults["unit"])))
     axes.xaxis.set_major_locator(MaxNLocator(6))
