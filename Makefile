@@ -8,17 +8,20 @@ READY := $(VENV)/.ready
 SOURCES := services libs tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench check format lock clean
+.PHONY: help up test test-containers chaos bench check format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--workers 2", …)
 	@$(BIN)/badgectl up $(ARGS)
 
 # In the order of the files: the tests that wait longest come first, the quickest fill up the end.
-test: $(READY) ## Run the tests, but for two that take long or the whole machine (ARGS="-k name", ARGS="-n 0" for one process)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole_backlog and not other_release" $(ARGS)
+test: $(READY) ## Run the tests, but for those that need the whole machine or a Docker engine (ARGS="-k name", ARGS="-n 0" for one process)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole_backlog and not other_release and not containers" $(ARGS)
+
+test-containers: $(READY) ## Build the images, and test them and docker-compose.yml for real (needs a Docker engine)
+	@$(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
 
 chaos: $(READY) ## Break everything at random under load, then check the promise (ARGS="--seconds 900 --seed 7")
 	@PYTHONPATH=tests $(BIN)/python -m chaos.suite $(ARGS)
