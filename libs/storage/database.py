@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import URL, QueuePool, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import QueuePool, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.errors import storage_errors
 
@@ -42,8 +42,8 @@ class Database:
         surveys that nobody else waits for: a statement of theirs may take so long, instead of 10 s.
         """
         longer = {} if statement_seconds is None else _longer(statement_seconds)
-        self._engine = create_async_engine(
-            asyncpg_url(database_url),
+        self._engine = create_engine(
+            database_url,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=min(POOL_SECONDS, command_seconds),
@@ -106,13 +106,12 @@ def _longer(statement_seconds: float) -> Mapping[str, str]:
     }
 
 
-def asyncpg_url(database_url: str) -> URL:
-    """Return `postgresql://…` as the URL of the asyncpg driver.
+def create_engine(database_url: str, *, connect_args: Mapping[str, object], **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's own options
+    """Make an engine that leaves the whole URL to asyncpg: `sslmode`, `sslrootcert` and the like are known to it alone.
 
     Raises:
         ValueError: not a postgresql URL.
     """
-    url = make_url(database_url)
-    if url.get_backend_name() != "postgresql":
+    if make_url(database_url).drivername != "postgresql":
         raise ValueError("the database URL must begin with postgresql://")
-    return url.set(drivername="postgresql+asyncpg")
+    return create_async_engine("postgresql+asyncpg://", connect_args={"dsn": database_url, **connect_args}, **options)

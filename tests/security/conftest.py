@@ -1,12 +1,17 @@
 """A broker as production has it: TLS, passwords, and nothing allowed that was not granted."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import count
 
+import asyncpg
 import pytest
 
+from database_roles import OWNER, make_roles
 from messaging.topics import create_topics
 from secure_broker import SecureBroker, secure_broker
+from servers import TestServers
+from storage.migrate import upgrade
 
 _numbers = count(1)
 
@@ -24,3 +29,35 @@ async def topics(broker: SecureBroker) -> str:
     prefix = f"s{next(_numbers)}_"
     await create_topics(broker.superuser(prefix), partitions=2)
     return prefix
+
+
+@pytest.fixture(scope="session")
+def superuser_url(servers: TestServers) -> Iterator[str]:
+    """A database for the roles, as the superuser of its server finds it."""
+    asyncio.run(_execute(servers.database_url, "CREATE DATABASE roles"))
+    yield f"{servers.database_url.rpartition('/')[0]}/roles"
+    asyncio.run(_execute(servers.database_url, "DROP DATABASE roles WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def urls(superuser_url: str) -> Mapping[str, str]:
+    """Where each role finds that database, which its owner has migrated."""
+    made = asyncio.run(make_roles(superuser_url))
+    upgrade(made[OWNER])
+    return made
+
+
+@pytest.fixture
+async def superuser(superuser_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A bare connection that may do anything."""
+    bare = await asyncpg.connect(superuser_url)
+    yield bare
+    await bare.close()
+
+
+async def _execute(database_url: str, statement: str) -> None:
+    bare = await asyncpg.connect(database_url)
+    try:
+        await bare.execute(statement)
+    finally:
+        await bare.close()

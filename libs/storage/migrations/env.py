@@ -6,10 +6,9 @@ import time
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import StorageUnavailableError
-from storage.database import asyncpg_url
+from storage.database import create_engine
 from storage.tables import metadata
 
 LOCK_TIMEOUT = "4s"
@@ -50,8 +49,8 @@ def await_turn(connection: Connection, *, seconds: float) -> None:
 
 async def connect_and_migrate(database_url: str) -> None:
     """Connect for the run alone; the end of the connection gives the lock back."""
-    engine = create_async_engine(
-        asyncpg_url(database_url),
+    engine = create_engine(
+        database_url,
         poolclass=pool.NullPool,
         connect_args={"timeout": 5, "server_settings": {"lock_timeout": LOCK_TIMEOUT}},
     )
