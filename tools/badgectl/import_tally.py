@@ -51,8 +51,8 @@ class Tally:
 
     @property
     def not_answered(self) -> int:
-        """How many published requests have no outcome yet."""
-        return self.published - self.settled
+        """How many published requests have no outcome yet; none in a rehearsal, which publishes nothing."""
+        return max(0, self.published - self.settled)
 
     @property
     def is_complete(self) -> bool:

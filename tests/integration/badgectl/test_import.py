@@ -33,7 +33,9 @@ async def test_each_pair_is_awarded_once_with_its_first_date(
     file = write_xml(tmp_path)
     arguments = ("import", str(file), "--create-badges", "--tenant", demo.id, "--json")
 
-    rehearsal = (await badgectl(worker, *arguments, "--dry-run")).json
+    rehearsed = await badgectl(worker, *arguments, "--dry-run")
+    rehearsal = rehearsed.json
+    assert (rehearsed.code, rehearsal["complete"]) == (0, True)
     assert (rehearsal["awarded"], rehearsal["already_earned"]) == (PAIRS, ROWS - PAIRS)
     assert len(rehearsal["created_badges"]) == 7
     assert await connection.fetchval("SELECT count(*) FROM awards") == 0
