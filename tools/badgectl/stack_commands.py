@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from badgectl.stack_banner import introduce
-from badgectl.terminal_text import result_console
+from badgectl.terminal_text import printable, result_console
 from devstack.errors import StackError
 from devstack.layout import StackFolder
 from devstack.plan import Wishes
@@ -129,10 +129,14 @@ def _stay(stack: RunningStack, console: Console) -> None:
     console.print("The stack was stopped.")
 
 
+def _unready(program: ProgramStatus) -> str:
+    return f"no: {printable(', '.join(program.failing))}" if program.failing else "no"
+
+
 def _table(found: list[ProgramStatus]) -> Table:
     table = Table("process", "state", "ready", "pid", "address", "up for", box=None)
     for program in found:
-        ready = "[green]yes[/]" if program.is_ready else "[red]no[/]"
+        ready = "[green]yes[/]" if program.is_ready else f"[red]{escape(_unready(program))}[/]"
         up_for = str(timedelta(seconds=program.uptime_s))
         table.add_row(program.name, program.state, ready, str(program.pid or "-"), program.address, up_for)
     return table

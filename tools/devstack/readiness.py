@@ -1,14 +1,17 @@
 """Whether the processes of a stack can be used."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import httpx
 import psutil
 
 from devstack.plan import API, KAFKA, POSTGRES, WORKER, Plan
 from devstack.ports import LOOPBACK
+from devstack.readyz import failing_checks
 
 _TIMEOUT_S = 5
+_SILENT = ("no answer",)
 
 
 def addresses(plan: Plan) -> dict[str, str]:
@@ -21,12 +24,12 @@ def addresses(plan: Plan) -> dict[str, str]:
     }
 
 
-async def unready(plan: Plan) -> list[str]:
-    """Return the names of the programs that are not ready: `/readyz` is not 200, or the port refuses."""
+async def unready(plan: Plan) -> Mapping[str, Sequence[str]]:
+    """Return the programs that are not ready, and which of their checks fail: `/readyz` says so, or nobody answers."""
     found = addresses(plan)
     async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-        ready = await asyncio.gather(*(_is_ready(client, address) for address in found.values()))
-    return [name for name, is_ready in zip(found, ready, strict=True) if not is_ready]
+        failing = await asyncio.gather(*(_failing(client, address) for address in found.values()))
+    return {name: checks for name, checks in zip(found, failing, strict=True) if checks}
 
 
 def listens(pid: int, address: str) -> bool:
@@ -39,16 +42,16 @@ def listens(pid: int, address: str) -> bool:
     return int(address.rpartition(":")[2]) in ports
 
 
-async def _is_ready(client: httpx.AsyncClient, address: str) -> bool:
+async def _failing(client: httpx.AsyncClient, address: str) -> Sequence[str]:
     if address.startswith("http"):
         try:
-            return (await client.get(f"{address}/readyz")).status_code == httpx.codes.OK
+            return await failing_checks(client, address)
         except httpx.HTTPError:
-            return False
+            return _SILENT
     host, port = address.rsplit(":", 1)
     try:
         _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
-        return False
+        return _SILENT
     writer.close()
-    return True
+    return ()

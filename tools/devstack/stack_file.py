@@ -35,6 +35,21 @@ def refresh_pids(folder: StackFolder, control: SupervisorControl) -> None:
             write_private(folder.stack, _json({**found, "pids": pids}))
 
 
+def recorded_pids(folder: StackFolder) -> Mapping[str, int]:
+    """Return the last known process id of each program, by its name; nothing when the file is not there."""
+    try:
+        found: Mapping[str, object] = json.loads(folder.stack.read_text(encoding="utf-8"))["pids"]
+    except FileNotFoundError:
+        return {}
+    pids: dict[str, int] = {}
+    for kind, recorded in found.items():
+        if isinstance(recorded, list):
+            pids |= {f"{kind}-{number}": pid for number, pid in enumerate(recorded, 1) if pid}
+        elif isinstance(recorded, int):
+            pids[kind] = recorded
+    return pids
+
+
 def remove_stack_file(folder: StackFolder) -> None:
     """Remove the file, which is no longer true."""
     with _alone(folder), suppress(FileNotFoundError):

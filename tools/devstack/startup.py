@@ -70,12 +70,15 @@ class Startup:
     async def _all_ready(self) -> DemoTenant:
         tenant, _ = await asyncio.gather(self._database(), self._topics())
         await asyncio.to_thread(self._start_services)
-        while await unready(self.plan) or await asyncio.to_thread(self._without_own_port):  # noqa: ASYNC110  # another process cannot set an event
+        while await self._is_waiting():  # noqa: ASYNC110  # another process cannot set an event
             await asyncio.sleep(_POLL_S)
         for program in self.programs:
             if not program.starts_at_once:
                 self._say(program.name, addresses(self.plan)[program.name])
         return tenant
+
+    async def _is_waiting(self) -> bool:
+        return bool(await unready(self.plan)) or bool(await asyncio.to_thread(self._without_own_port))
 
     def _without_own_port(self) -> list[str]:
         """The services that do not listen themselves: on their ports another stack's may say that it is ready."""
@@ -139,9 +142,11 @@ class Startup:
             return []
 
     async def _not_ready(self) -> StackError:
-        names = await unready(self.plan) or [program.name for program in self.programs]
+        failing = await unready(self.plan)
+        names = list(failing) or [program.name for program in self.programs]
         logs = "\n".join(self._end_of_log(name) for name in names)
-        return StackError(f"not ready within {DEADLINE_S} s: {', '.join(names)}.\n{logs}")
+        told = ", ".join(f"{name} ({', '.join(failing[name])})" if name in failing else name for name in names)
+        return StackError(f"not ready within {DEADLINE_S} s: {told}.\n{logs}")
 
     def _end_of_log(self, name: str) -> str:
         log = self.folder.logs / f"{name}.log"

@@ -40,6 +40,10 @@ class SupervisorGoneError(StackError):
         super().__init__("supervisord does not answer")
 
 
+class SupervisorEndingError(SupervisorGoneError):
+    """supervisord is stopping its programs, and says no more of them."""
+
+
 class SupervisorControl:
     """One supervisord, asked by one thread at a time; to be used in `with`.
 
@@ -87,7 +91,7 @@ class SupervisorControl:
             raise SupervisorGoneError from error
         except xmlrpc.client.Fault as error:
             if error.faultCode == Faults.SHUTDOWN_STATE:
-                raise SupervisorGoneError from error
+                raise SupervisorEndingError from error
             msg = f"supervisord refuses {method}: {error.faultString}"
             raise StackError(msg) from error
 

@@ -1,5 +1,6 @@
 """The whole stack, with stand-ins for the gateway and the worker."""
 
+import asyncio
 import json
 import os
 import signal
@@ -129,6 +130,21 @@ async def test_the_status_is_ready(stack: dict[str, Any], folder: StackFolder) -
     assert found["api-1"].address == stack["api_url"]
 
 
+async def test_the_status_says_which_checks_fail(stack: dict[str, Any], folder: StackFolder) -> None:
+    told = folder.path.parent / "unready.json"
+    told.write_text('{"status": "not ready", "checks": {"kafka": "failing", "postgres": "ok", "relay": "failing"}}')
+    try:
+        found = {program.name: program for program in await stack_status(folder)}
+    finally:
+        told.unlink()
+    assert {name: list(program.failing) for name, program in found.items() if not program.is_ready} == {
+        "award_worker-1": ["kafka", "relay"],
+        "api-1": ["kafka", "relay"],
+        "api-2": ["kafka", "relay"],
+    }
+    assert stack["api_url"] == found["api-1"].address
+
+
 @pytest.mark.parametrize("name", ["api", "award_worker", "kafka", "postgres"])
 def test_a_killed_process_is_back_on_its_port_under_its_new_pid(
     name: str, stack: dict[str, Any], folder: StackFolder
@@ -176,6 +192,25 @@ def test_down_leaves_nothing_but_the_data(stack: dict[str, Any], folder: StackFo
     up(folder)
     now = written(folder)
     assert (now["tenant"], now["postgres_dsn"]) == (stack["tenant"], stack["postgres_dsn"])
+
+
+async def test_while_services_drain_the_status_says_stopping(tmp_path: Path) -> None:
+    folder = StackFolder.below(tmp_path)
+    slow = ServiceCommands(api=(*STAND_INS.api, "4"), worker=STAND_INS.worker)
+    up = await asyncio.to_thread(bring_up, folder, Wishes(), QUIET, services=slow)
+    stopping = asyncio.create_task(asyncio.to_thread(take_down, folder))
+    async with asyncio.timeout(PATIENCE_S):
+        while {program.name: program.state for program in await stack_status(folder)} != {
+            "postgres": "stopping",
+            "kafka": "stopping",
+            "award_worker-1": "stopping",
+            "api-1": "stopping",
+        }:
+            assert not stopping.done()
+            await asyncio.sleep(0.05)
+    await stopping
+    up.supervisor.wait()
+    assert await stack_status(folder) == []
 
 
 async def test_where_nothing_is_up_there_is_no_status(tmp_path: Path) -> None:
