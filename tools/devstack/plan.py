@@ -77,9 +77,15 @@ def load_plan(path: Path) -> Plan | None:
     """Return the plan that was saved; None when there is none, or none that can be read."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        return Plan(**{**saved, "api": tuple(saved["api"]), "worker": tuple(saved["worker"])})
+        plan = Plan(**{**saved, "api": tuple(saved["api"]), "worker": tuple(saved["worker"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    ports = (*plan.api, *plan.worker, plan.kafka, plan.controller, plan.postgres, plan.control)
+    return plan if plan.api and plan.worker and all(_is_port(port) for port in ports) else None
+
+
+def _is_port(port: object) -> bool:
+    return isinstance(port, int) and 0 < port < 2**16
 
 
 def choose_ports(wishes: Wishes, remembered: Plan | None, may_take: Callable[[int], bool] = is_free) -> Plan:

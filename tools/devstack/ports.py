@@ -10,10 +10,24 @@ from devstack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 _SEARCHED = 200
+_ANSWER_S = 1
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Whether a server could listen on the port now, and would be the one who answers there."""
+    return _can_be_bound(port) and not _is_answered(port)
+
+
+def _is_answered(port: int) -> bool:
+    """Whether somebody answers. What the firewall sends on to a container can be bound here, to no avail."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=_ANSWER_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _can_be_bound(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # Connections of an earlier server that linger in TIME_WAIT do not make a port taken; a listener still does.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
