@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCES := services libs tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-containers chaos bench check format lock clean
+.PHONY: help up test test-containers chaos bench check format lock audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,17 @@ format: $(READY) ## Put the code into its form
 lock: $(READY) ## Resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade --all-extras \
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+# Strict: a package that could not be asked after is a failure too.
+audit: $(READY) ## Look for known vulnerabilities in what is locked (ARGS="--vulnerability-service osv")
+	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements.lock $(ARGS)
+
+sbom: $(READY) ## Write dist/sbom.json: what the services consist of, in CycloneDX
+	@mkdir -p dist
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --extra tracing \
+		--constraint requirements.lock pyproject.toml --output-file dist/runtime.txt
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-format JSON --output-file dist/sbom.json dist/runtime.txt
 
 clean: ## Remove what was built; data of `make up` too
 	@if [ -x $(BIN)/badgectl ] && [ -d .badges ]; then $(BIN)/badgectl down; fi
