@@ -33,6 +33,17 @@ NEEDED = MappingProxyType(
             "relay_state": (_READ, _CHANGE),
             "brake_control": (_READ,),
         },
+        "operate": {
+            "alembic_version": (_READ,),
+            "tenants": (_READ, _ADD, _CHANGE),
+            "api_keys": (_READ, _ADD, _CHANGE),
+            "badges": (_READ, _ADD),
+            "awards": (_READ,),
+            "rejected_requests": (_READ, _CHANGE),
+            "outbox": (_READ, _ADD),
+            "relay_state": (_READ,),
+            "brake_control": (_READ, _CHANGE),
+        },
     }
 )
 """What each kind of process does with which table; the right to change may be that of some columns."""
