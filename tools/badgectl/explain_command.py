@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from badgectl import addresses
 from badgectl.explanation_text import explanation_table
 from badgectl.failures import CommandError, failures_told
+from badgectl.tenant_choice import EnvironmentMeant, TenantMeant, meant_tenant
 from badgectl.terminal_text import json_line, result_console
 from domain.errors import InvalidValueError
 from domain.explanation_facts import explanation_facts
@@ -21,9 +22,8 @@ from messaging.group_offsets import open_client
 from messaging.lag import count_waiting
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.explanations import find_explanation, find_similar_codes
-from storage.tenants import find_tenant, list_tenants
 
 CONNECT_SECONDS = 5
 
@@ -32,10 +32,8 @@ def explain_badge(
     participant: Annotated[str, typer.Argument(help="The participant's id.")],
     badge: Annotated[str, typer.Argument(help="The badge's code.")],
     *,
-    tenant: Annotated[str | None, typer.Option(help="Slug or id. Default: the demo tenant of the stack here.")] = None,
-    environment: Annotated[
-        Environment | None, typer.Option(help="Which of the tenant's. Default: the id's own; of a slug, live.")
-    ] = None,
+    tenant: TenantMeant = None,
+    environment: EnvironmentMeant = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the gateway answers it.")] = False,
 ) -> None:
     """Say when and by which request the badge was awarded, or why it was rejected, or where to look next."""
@@ -59,7 +57,7 @@ async def _explain(
     database = Database(addresses.database_url(), application="badgectl", pool_size=1)
     try:
         async with database.reading() as connection:
-            tenant_id = await _tenant_id(connection, tenant, environment)
+            tenant_id = await meant_tenant(connection, tenant, environment)
 
         async def look() -> Explanation:
             async with database.reading() as connection:
@@ -74,25 +72,6 @@ async def _explain(
         return await explain(look, lambda: _count(kafka, tenant_id, participant_id), find_similar)
     finally:
         await database.close()
-
-
-async def _tenant_id(connection: Connection, given: str | None, environment: Environment | None) -> UUID:
-    """The id that is meant. An id that no tenant has may be asked for too: requests may have named it."""
-    slug = given
-    try:
-        tenant_id = addresses.tenant_id(given)
-    except CommandError:
-        if given is None:
-            raise
-    else:
-        if environment is None:
-            return tenant_id
-        slug = next((known.slug for known in await list_tenants(connection) if known.id == tenant_id), str(tenant_id))
-    world = environment or Environment.LIVE
-    found = await find_tenant(connection, slug=str(slug), environment=world)
-    if found is None:
-        raise CommandError(f"there is no tenant {slug!r} with a {world} environment; `badgectl tenants list` shows all")
-    return found
 
 
 async def _count(kafka: KafkaSettings, tenant_id: UUID, participant_id: str) -> RequestsWaiting | None:
