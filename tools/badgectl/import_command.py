@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -20,8 +21,10 @@ from badgectl.import_report import SAFE_AGAIN, print_problems, print_report, sum
 from badgectl.import_rows import FileFormat
 from badgectl.import_run import ImportPlan, run_import
 from badgectl.import_tally import Tally
+from badgectl.tenant_choice import EnvironmentMeant, TenantMeant, meant_tenant
 from badgectl.terminal_text import result_console
 from badgectl.under_way import STALL_SECONDS
+from domain.tenants import Environment
 from domain.times import utc_now
 from storage.database import Database
 
@@ -37,7 +40,9 @@ class _Wishes:
     creates_badges: bool
     skips_unawardable: bool
     is_rehearsal: bool
+    skips_invalid: bool
     tenant: str | None
+    environment: Environment | None
     patience: float
 
 
@@ -57,9 +62,11 @@ def import_file(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--dry-run", help="Publish and create nothing; show what would happen.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    tenant: Annotated[
-        str | None, typer.Option(help="The id of the tenant's environment. Default: the demo tenant here.")
-    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="End with 0 though rows that cannot be read were left out.")
+    ] = False,
+    tenant: TenantMeant = None,
+    environment: EnvironmentMeant = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
     patience: Annotated[
         float, typer.Option(min=1, help="Give up when nothing moves for so many seconds.")
@@ -72,7 +79,8 @@ def import_file(  # noqa: PLR0913 - one parameter an option
 
     CSV has a header, NDJSON one object a line, with the fields participant_id and badge_code, and if wanted
     earned_at (RFC 3339), metadata (a JSON object), badge_name and rarity.
-    Exit code 0 when every published request got its outcome, else 1.
+    A row that cannot be read is left out and told of. Exit code 0 when there was none (or with --skip-invalid) and
+    every published request got its outcome, else 1.
     """
     with failures_told():
         wishes = _Wishes(
@@ -81,7 +89,9 @@ def import_file(  # noqa: PLR0913 - one parameter an option
             creates_badges=create_badges,
             skips_unawardable=skip_unawardable,
             is_rehearsal=dry_run,
+            skips_invalid=skip_invalid,
             tenant=tenant,
+            environment=environment,
             patience=patience,
         )
         with open_import(file, wishes.file_format, now=utc_now(), limit=limit) as rows:
@@ -102,6 +112,8 @@ def _carry_out(wishes: _Wishes, rows: ImportFile, *, as_json: bool) -> int:
     seconds = time.monotonic() - began
     tally.stopped = _reason(wishes, rows, tally, is_interrupted=is_interrupted)
     print_problems(console, tally, unit="row" if wishes.file_format is FileFormat.XML else "line")
+    if tally.invalid and not wishes.skips_invalid:
+        console.print("Invalid rows are left out: mend them and run it again, or say --skip-invalid.")
     if as_json:
         typer.echo(json.dumps(summary(tally, seconds=seconds, is_rehearsal=wishes.is_rehearsal), indent=2))
     else:
@@ -109,7 +121,7 @@ def _carry_out(wishes: _Wishes, rows: ImportFile, *, as_json: bool) -> int:
         print_report(report, tally, seconds=seconds, is_rehearsal=wishes.is_rehearsal, file_format=wishes.file_format)
     if is_interrupted:
         return INTERRUPTED
-    return 0 if tally.is_complete else 1
+    return 0 if tally.is_complete and (wishes.skips_invalid or not tally.invalid) else 1
 
 
 def _reason(wishes: _Wishes, rows: ImportFile, tally: Tally, *, is_interrupted: bool) -> str | None:
@@ -124,26 +136,30 @@ def _reason(wishes: _Wishes, rows: ImportFile, tally: Tally, *, is_interrupted: 
     return None
 
 
+async def _tenant_id(database: Database, wishes: _Wishes) -> UUID:
+    async with database.reading() as connection:
+        return await meant_tenant(connection, wishes.tenant, wishes.environment)
+
+
 async def _publish(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
-    kafka, tenant_id = addresses.kafka_settings(), addresses.tenant_id(wishes.tenant)
+    kafka = addresses.kafka_settings()
     database = Database(addresses.database_url(), application=APPLICATION, pool_size=2)
-    plan = ImportPlan(
-        tenant_id=tenant_id,
-        kafka=kafka,
-        database=database,
-        creates_badges=wishes.creates_badges,
-        skips_unawardable=wishes.skips_unawardable,
-        clock=utc_now,
-        stall_seconds=wishes.patience,
-    )
     try:
+        plan = ImportPlan(
+            tenant_id=await _tenant_id(database, wishes),
+            kafka=kafka,
+            database=database,
+            creates_badges=wishes.creates_badges,
+            skips_unawardable=wishes.skips_unawardable,
+            clock=utc_now,
+            stall_seconds=wishes.patience,
+        )
         await run_import(plan, rows, tally)
     finally:
         await database.close()
 
 
 async def _rehearse(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
-    tenant_id = addresses.tenant_id(wishes.tenant)
     database = Database(
         addresses.database_url(), application=APPLICATION, pool_size=1, statement_seconds=SURVEY_SECONDS
     )
@@ -152,7 +168,7 @@ async def _rehearse(wishes: _Wishes, rows: ImportFile, tally: Tally) -> None:
             database,
             rows,
             tally,
-            tenant_id=tenant_id,
+            tenant_id=await _tenant_id(database, wishes),
             creates_badges=wishes.creates_badges,
             skips_unawardable=wishes.skips_unawardable,
         )

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 
@@ -101,7 +102,12 @@ async def test_badges_that_cannot_be_awarded_stop_an_import_before_it_makes_dead
     assert expected.items() <= (await badgectl(worker, *skipping, "--dry-run")).json.items()
     done = await badgectl(worker, *skipping)
     assert expected.items() <= done.json.items()
-    assert (done.code, done.json["not_published"]) == (0, 0)
+    assert (done.code, done.json["not_published"]) == (1, 0)
+    assert "say --skip-invalid" in done.err
+    for rehearsing in (("--dry-run",), ()):
+        assert (await badgectl(worker, *skipping, *rehearsing)).code == 1
+        again = await badgectl(worker, *skipping, *rehearsing, "--skip-invalid")
+        assert (again.code, again.json["invalid"]) == (0, 1)
     assert (await badgectl(worker, "events", "--dlq", "--json")).out == ""
 
 
@@ -155,6 +161,22 @@ async def test_without_a_worker_the_import_gives_up_and_says_so(
     assert done.code == 1
     assert (done.json["published"], done.json["not_answered"]) == (1, 1)
     assert "nothing has moved" in done.err
+
+
+async def test_tenant_is_named_by_slug_and_environment_or_by_id(
+    worker: Installation, connection: asyncpg.Connection, demo: DemoTenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("participant_id,badge_code\nu,power_user\n")
+    for options, tenant in (
+        (("--tenant", "demo"), demo.id),
+        (("--tenant", "demo", "--environment", "test"), demo.test_id),
+    ):
+        assert (await badgectl(worker, "import", str(file), *options, "--dry-run")).code == 0
+        assert (await badgectl(worker, "import", str(file), *options)).code == 0
+        assert await connection.fetchval("SELECT count(*) FROM awards WHERE tenant_id = $1", UUID(tenant)) == 1
+    refused = await badgectl(worker, "import", str(file), "--tenant", "nobody")
+    assert (refused.code, "there is no tenant 'nobody' with a live environment" in refused.err) == (1, True)
 
 
 async def test_unknown_tenant_is_an_error_before_anything_is_published(badges: Installation, tmp_path: Path) -> None:
