@@ -93,6 +93,7 @@ def test_prometheus_finds_the_metrics_of_each_service(production: Sequence[Manif
     for name in SERVICES:
         monitor = the(production, "PodMonitor", name)["spec"]
         assert [w.name for w in workloads(production) if selects(monitor["selector"], w.labels)] == [name]
+        assert workload_named(production, name).labels[monitor["jobLabel"]] == name
         (endpoint,) = monitor["podMetricsEndpoints"]
         assert endpoint["port"] in _ports(production, name)
         assert endpoint["path"] == "/metrics"
