@@ -6,40 +6,33 @@ from collections.abc import Sequence
 from typing import Literal
 
 import structlog
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from telemetry.logs_participants import ParticipantForm
 
-HASH_KEY_LENGTH = 16
+Format = Literal["auto", "json", "console"]
 
 
-class LogSettings(BaseSettings):
-    """`BADGES_LOG_*`: the form of the log, and what it says of participants."""
+def configure_logs(
+    level: str = "INFO",
+    *,
+    form: Format = "auto",
+    participants: ParticipantForm | None = None,
+    more: Sequence[Processor] = (),
+) -> None:
+    """Send our own events and those of the libraries to standard error, in one form.
 
-    model_config = SettingsConfigDict(env_prefix="BADGES_LOG_", extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    format: Literal["auto", "json", "console"] = "auto"
-    """`auto`: for people when standard error is a terminal, else JSON."""
-
-    participants: Literal["hashed", "absent", "plain"] = "hashed"
-    hash_key: SecretStr | None = Field(default=None, min_length=HASH_KEY_LENGTH)
-    """Gives a participant the same hash in every process; without it each process makes up a key of its own."""
-
-
-def configure_logs(level: str = "INFO", settings: LogSettings | None = None, *, more: Sequence[Processor] = ()) -> None:
-    """Send our own events and those of the libraries to standard error, in one form; `more` is added to each."""
-    settings = settings or LogSettings()
+    Participants are hashed unless told; `more` is added to each line.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        ParticipantForm(settings.participants, settings.hash_key),
+        participants or ParticipantForm("hashed"),
         *more,
     ]
     structlog.configure(
@@ -52,7 +45,7 @@ def configure_logs(level: str = "INFO", settings: LogSettings | None = None, *, 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(settings)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form)],
         )
     )
     root = logging.getLogger()
@@ -71,9 +64,9 @@ def _quieten_libraries(level: int) -> None:
     logging.getLogger("opentelemetry").setLevel(max(logging.ERROR, level))
 
 
-def _rendering(settings: LogSettings) -> list[Processor]:
+def _rendering(form: Format) -> list[Processor]:
     """Tracebacks without the values of variables: those hold keys and passwords."""
-    if settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty()):
+    if form == "console" or (form == "auto" and sys.stderr.isatty()):
         return [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]

@@ -5,7 +5,6 @@ import hmac
 import secrets
 from typing import Literal
 
-from pydantic import SecretStr
 from structlog.typing import EventDict, WrappedLogger
 
 HASH_DIGITS = 16
@@ -18,9 +17,9 @@ class ParticipantForm:
     the key can try ids. Without a key one is made up: then nobody can, and a hash means nothing to another process.
     """
 
-    def __init__(self, form: Literal["hashed", "absent", "plain"], key: SecretStr | None) -> None:
+    def __init__(self, form: Literal["hashed", "absent", "plain"], key: bytes | None = None) -> None:
         self._form = form
-        self._key = key.get_secret_value().encode() if key is not None else secrets.token_bytes(32)
+        self._key = secrets.token_bytes(32) if key is None else key
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """Give the line's participant its form."""

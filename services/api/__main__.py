@@ -13,7 +13,8 @@ from api.app import create_app
 from api.connection import bounded_protocol
 from api.instruments import Instruments
 from api.settings import ApiSettings
-from telemetry.logs import LogSettings, configure_logs
+from telemetry.logs import configure_logs
+from telemetry.logs_settings import LogSettings
 from telemetry.tracing_wish import TracingSettingError, is_tracing_wanted
 
 log = structlog.get_logger()
@@ -28,7 +29,12 @@ def main() -> None:
     # uvicorn raises the signal again once it has drained: an orderly end is no crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with instruments as watching:
-        configure_logs(settings.log_level, log_settings, more=watching.log_processors)
+        configure_logs(
+            settings.log_level,
+            form=log_settings.format,
+            participants=log_settings.participant_form(),
+            more=watching.log_processors,
+        )
         log.info("api.starts", port=settings.port, kafka=settings.kafka.bootstrap)
         _serve(settings, watching)
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from award_worker.app import Adapters, create_worker
 from award_worker.settings import WorkerSettings
-from telemetry.logs import LogSettings, configure_logs
+from telemetry.logs import configure_logs
+from telemetry.logs_settings import LogSettings
 from telemetry.tracing_wish import TracingSettingError, is_tracing_wanted
 
 PROBE_SECONDS = 2
@@ -52,7 +53,12 @@ def main() -> None:
     # uvicorn raises the signal again once it has drained: an orderly end is no crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with lent as adapters:
-        configure_logs(settings.log_level, log_settings, more=adapters.log_processors)
+        configure_logs(
+            settings.log_level,
+            form=log_settings.format,
+            participants=log_settings.participant_form(),
+            more=adapters.log_processors,
+        )
         log.info("worker.starts", port=settings.port, kafka=settings.kafka.bootstrap)
         uvloop.run(serve(settings, adapters))
 

@@ -12,13 +12,16 @@ import pytest
 import structlog
 from pydantic import SecretStr, ValidationError
 
-from telemetry.logs import LogSettings, configure_logs
+from telemetry.logs import configure_logs
+from telemetry.logs_settings import LogSettings
 
 KEY = "sixteen letters!"
 PROGRAM = """
 import structlog
 from telemetry.logs import configure_logs
-configure_logs()
+from telemetry.logs_settings import LogSettings
+read = LogSettings()
+configure_logs(form=read.format, participants=read.participant_form())
 structlog.get_logger("theirs").warning("happened", participant_id="user_123", count=1)
 try:
     password = "hunter2"
@@ -40,7 +43,8 @@ def _as_before() -> Iterator[None]:
 
 def line(capsys: pytest.CaptureFixture[str], **settings: object) -> dict[str, object]:
     """What a line about user_123 is like."""
-    configure_logs("INFO", LogSettings.model_validate(settings))
+    read = LogSettings.model_validate(settings)
+    configure_logs("INFO", form=read.format, participants=read.participant_form())
     structlog.get_logger("tests").info("happened", participant_id="user_123")
     written: dict[str, object] = json.loads(capsys.readouterr().err)
     return written
@@ -71,7 +75,7 @@ def test_a_short_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_lines_of_libraries_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("INFO", LogSettings())
+    configure_logs("INFO")
     logging.getLogger("aiokafka.client").warning("theirs %s", 1)
     logging.getLogger("aiokafka.client").info("noise")
     written = json.loads(capsys.readouterr().err)
