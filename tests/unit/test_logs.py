@@ -4,9 +4,11 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -54,6 +56,14 @@ def test_participants_are_hashed_with_the_key_that_is_set(capsys: pytest.Capture
     written = line(capsys, hash_key=SecretStr(KEY))
     assert written["participant_hash"] == hmac.new(KEY.encode(), b"user_123", hashlib.sha256).hexdigest()[:16]
     assert "participant_id" not in written
+
+
+def test_the_documented_command_makes_the_same_hash(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "observability.md").read_text(encoding="utf-8")
+    (command,) = [line for line in page.splitlines() if "openssl" in line]
+    environment = {**os.environ, "BADGES_LOG_HASH_KEY": KEY}
+    shown = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == line(capsys, hash_key=SecretStr(KEY))["participant_hash"]
 
 
 def test_without_a_key_the_same_hash_holds_for_one_process_only(capsys: pytest.CaptureFixture[str]) -> None:
