@@ -19,7 +19,8 @@ def debian_program(name: str, packages: Sequence[str]) -> tuple[str, dict[str, s
     if not place.exists():
         _unpack_into(place, packages)
     libraries = ":".join(str(folder) for folder in (place / "usr" / "lib").glob("*-linux-gnu"))
-    return str(place / "usr" / "bin" / name), {**os.environ, "LD_LIBRARY_PATH": libraries}
+    (program,) = (place / "usr").glob(f"*bin/{name}")
+    return str(program), {**os.environ, "LD_LIBRARY_PATH": libraries}
 
 
 def _unpack_into(place: Path, packages: Sequence[str]) -> None:

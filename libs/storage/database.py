@@ -20,6 +20,14 @@ IDLE_IN_TRANSACTION_MS = 10_000
 TRANSACTION_MS = 60_000
 """Frees the locks of a process that was stopped between two messages of one statement: to Postgres it is not idle."""
 
+# A named statement is prepared on one connection to Postgres and might be run on another. One without a name is
+# prepared and run before a pooler gets the connection back.
+_UNNAMED: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+
 Connection: TypeAlias = AsyncConnection
 """What queries run on; whoever opened it decides when to commit."""
 
@@ -35,13 +43,15 @@ class Database:
         pool_size: int = 5,
         command_seconds: float = COMMAND_SECONDS,
         statement_seconds: float | None = None,
+        is_pooled: bool = False,
     ) -> None:
         """Nothing connects yet. `application` is the name that Postgres shows for us.
 
         `command_seconds` holds even when the server hangs; Postgres's own limits do not. `statement_seconds` is for
-        surveys that nobody else waits for: a statement of theirs may take so long, instead of 10 s.
+        surveys that nobody else waits for: a statement of theirs may take so long, instead of 10 s. `is_pooled`: a
+        transaction pooler stands before Postgres.
         """
-        longer = {} if statement_seconds is None else _longer(statement_seconds)
+        limits = {} if is_pooled else _limits(statement_seconds)
         self._engine = create_engine(
             database_url,
             pool_size=pool_size,
@@ -52,14 +62,8 @@ class Database:
             connect_args={
                 "timeout": min(CONNECT_SECONDS, command_seconds),
                 "command_timeout": command_seconds + (statement_seconds or 0),
-                "server_settings": {
-                    "application_name": application,
-                    "statement_timeout": str(STATEMENT_MS),
-                    "lock_timeout": str(STATEMENT_MS),
-                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-                    "transaction_timeout": str(TRANSACTION_MS),
-                    **longer,
-                },
+                "server_settings": {"application_name": application, **limits},
+                **(_UNNAMED if is_pooled else {}),
             },
         )
         self._without_transactions = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -98,8 +102,17 @@ class Database:
                 await self._engine.dispose()
 
 
-def _longer(statement_seconds: float) -> Mapping[str, str]:
-    return {
+def _limits(statement_seconds: float | None) -> Mapping[str, str]:
+    """Limits of Postgres's own, in milliseconds; a pooler passes none of them on."""
+    limits = {
+        "statement_timeout": str(STATEMENT_MS),
+        "lock_timeout": str(STATEMENT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "transaction_timeout": str(TRANSACTION_MS),
+    }
+    if statement_seconds is None:
+        return limits
+    return limits | {
         "statement_timeout": str(int(statement_seconds * 1000)),
         "transaction_timeout": "0",
         "client_connection_check_interval": "1000",  # a long statement whose client was killed ends too

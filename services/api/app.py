@@ -90,6 +90,7 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics, instruments: Instruments) 
         str(settings.database_url),
         application=APPLICATION,
         pool_size=settings.database_connections,
+        is_pooled=settings.database_pooler == "transaction",
         command_seconds=COMMAND_SECONDS,
     )
     producer = create_producer(settings.kafka, linger_ms=1)

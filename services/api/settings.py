@@ -42,6 +42,9 @@ class ApiSettings(FiledSettings):
     """Open connections, idle ones too; the next one is answered 503 and closed. Below the usual 1,024 open files."""
 
     database_connections: int = Field(default=10, ge=1)
+    database_pooler: Literal["none", "transaction"] = "none"
+    """`transaction`: `BADGES_DATABASE_URL` leads to a pooler such as PgBouncer in transaction mode."""
+
     drain_seconds: int = Field(default=25, ge=1)
     """After SIGTERM no connection is accepted any more, and what is under way has so long to be answered."""
 
