@@ -20,8 +20,9 @@ up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--worker
 test: $(READY) ## Run the tests, but for those that need the whole machine or a Docker engine (ARGS="-k name", ARGS="-n 0" for one process)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole_backlog and not other_release and not containers" $(ARGS)
 
+# Its tests remove their containers themselves: no need for the reaper of testcontainers, an image more.
 test-containers: $(READY) ## Build the images, and test them and docker-compose.yml for real (needs a Docker engine)
-	@$(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
+	@TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
 
 chaos: $(READY) ## Break everything at random under load, then check the promise (ARGS="--seconds 900 --seed 7")
 	@PYTHONPATH=tests $(BIN)/python -m chaos.suite $(ARGS)

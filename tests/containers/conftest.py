@@ -16,8 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "containers: needs a Docker engine, run by make test-containers")
 
 
-def need_an_engine() -> None:
-    """End the run at once where there is none."""
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers, and compose; without them the run ends at once."""
     for command in (["docker", "info"], ["docker", "compose", "up", "--wait", "--help"]):
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -28,9 +29,8 @@ def need_an_engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def images() -> Composition:
+def images(engine: None) -> Composition:  # noqa: ARG001 - only has to be there
     """The project, with its images built and nothing of it running."""
-    need_an_engine()
     api_port = next_free(15_000 + randbelow(10_000), set())
     project = Composition(
         name=f"badges-tests-{token_hex(3)}", api_port=api_port, kafka_port=next_free(api_port + 1, set())
