@@ -152,11 +152,15 @@ class ExplainedRejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestsWaiting:
-    """How many requests, of all participants, no worker has done yet, at most; `partition` is the participant's."""
+    """How many requests, of all tenants, no worker has done yet, at most; `partition` is the participant's.
+
+    So many of those there are the participant's own: `of_participant`, None where they were too many to look through.
+    """
 
     total: int
     partition: int
     in_partition: int
+    of_participant: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

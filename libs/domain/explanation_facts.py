@@ -15,7 +15,7 @@ AWARD = (
     *("place", "event_id", "event"),
 )
 REJECTION = ("reason", "detail", "request_id", "place", "rejected_at", "redriven_at")
-WAITING = ("total", "partition", "in_partition")
+WAITING = ("total", "partition", "in_partition", "of_participant")
 
 
 def explanation_facts(explanation: Explanation) -> dict[str, object]:

@@ -77,8 +77,15 @@ def _on_queue(waiting: RequestsWaiting | None) -> Iterator[str]:
         yield "Kafka did not tell how many requests wait: it may be among them."
     elif not waiting.total:
         yield "No request waits in the log."
+    elif waiting.of_participant is None:
+        yield (
+            f"Requests of all tenants that wait in the log: at most {waiting.total}, of them {waiting.in_partition} in "
+            f"the participant's partition ({waiting.partition}). It may be among them."
+        )
+    elif waiting.of_participant:
+        yield f"Requests of the participant that wait in the log: {waiting.of_participant}. It may be among them."
     else:
         yield (
-            f"Requests that wait in the log: at most {waiting.total}, of them {waiting.in_partition} in the "
-            f"participant's partition ({waiting.partition}). It may be among them."
+            f"No request of the participant waits in the log, if it has the usual key. Of all tenants: at most "
+            f"{waiting.total}."
         )

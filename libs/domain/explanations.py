@@ -90,14 +90,16 @@ class ExplainedRejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestsWaiting:
-    """How many requests the log holds that no worker has done yet, at most: markers of transactions count too.
+    """How many requests, of all tenants, the log holds that no worker has done yet, at most.
 
-    `partition` is where requests with the participant's key stand.
+    Markers of transactions count too. `partition` is where requests with the participant's key stand; so many of
+    those that can be read have that key: `of_participant`, None where there are too many to look through.
     """
 
     total: int
     partition: int
     in_partition: int
+    of_participant: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
@@ -19,6 +20,7 @@ from messaging.group_offsets import (
 )
 from messaging.outbox_payload import hash_of_key
 from messaging.topics import WATERMARK_PARTITION, Topics
+from messaging.waiting_requests import count_of_key
 
 COUNT_SECONDS = 1.5
 """A count comes beside an answer that somebody waits for."""
@@ -90,18 +92,22 @@ async def read_watermark(client: AIOKafkaClient, topics: Topics) -> int | None:
 async def count_waiting(
     client: AIOKafkaClient, topics: Topics, *, tenant_id: UUID, participant_id: str
 ) -> RequestsWaiting | None:
-    """Count what waits in all partitions, and in the participant's; None when Kafka does not tell within 1.5 s."""
-    try:
+    """Count what waits in all partitions, and of the participant; None when Kafka does not tell within 1.5 s."""
+    key = request_key(tenant_id, participant_id)
+    waiting: RequestsWaiting | None = None
+    with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(COUNT_SECONDS):
             lags = await read_lag(client, topics)
-    except (KafkaError, TimeoutError):
-        return None
-    partition = hash_of_key(request_key(tenant_id, participant_id)) % len(lags)
-    return RequestsWaiting(
-        total=sum(lag.waiting for lag in lags),
-        partition=partition,
-        in_partition=next(lag.waiting for lag in lags if lag.partition == partition),
-    )
+            own = lags[hash_of_key(key) % len(lags)]
+            total = sum(lag.waiting for lag in lags)
+            waiting = RequestsWaiting(
+                total=total, partition=own.partition, in_partition=own.waiting, of_participant=None
+            )
+            counted = await count_of_key(
+                client, topics.award_requests, own.partition, first=own.following, end=own.readable, key=key
+            )
+            waiting = replace(waiting, of_participant=counted)
+    return waiting
 
 
 def _following(committed: int | None, first: int, end: int) -> int:

@@ -66,11 +66,14 @@ class ExplainedRejection(BaseModel):
 
 
 class RequestsWaiting(BaseModel):
-    """How many requests of all participants no worker has done yet, at most."""
+    """How many requests no worker has done yet, at most, of all tenants; and of this participant."""
 
-    total: int = Field(ge=0)
+    total: int = Field(description="Of all tenants.", ge=0)
     partition: int = Field(description="Where the participant's requests stand.", ge=0)
     in_partition: int = Field(description="How many of them wait there.", ge=0)
+    of_participant: int | None = Field(
+        default=None, description="How many carry the participant's key; null if there are too many to look through."
+    )
 
 
 class ExplanationResponse(BaseModel):

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ from domain.tenants import Environment, Tenant
 
 KEY = UUID("33333333-3333-4333-8333-333333333333")
 PLACE = RecordPlace(topic="award_requests", partition=0, offset=7)
-NOBODY_WAITS = RequestsWaiting(total=0, partition=0, in_partition=0)
+NOBODY_WAITS = RequestsWaiting(total=0, partition=0, in_partition=0, of_participant=0)
 
 
 def explanation(**changes: Any) -> Explanation:
@@ -168,7 +169,12 @@ def test_close_codes_are_what_a_slip_may_have_meant() -> None:
         (explanation(rejections=[rejection()]), "holds no longer"),
         (explanation(rejections=[rejection(redriven_at=NOON)]), "published again since"),
         (explanation(waiting=None), "Kafka did not tell"),
-        (explanation(waiting=RequestsWaiting(total=9, partition=3, in_partition=2)), "at most 9, of them 2"),
+        (
+            explanation(waiting=replace(NOBODY_WAITS, total=9, in_partition=2, of_participant=None)),
+            "at most 9, of them 2",
+        ),
+        (explanation(waiting=replace(NOBODY_WAITS, total=9, of_participant=2)), "that wait in the log: 2."),
+        (explanation(waiting=replace(NOBODY_WAITS, total=9)), "Of all tenants: at most 9."),
         (explanation(), "No request waits in the log."),
     ],
 )

@@ -24,7 +24,7 @@ _NEVER_SEEN: dict[str, Any] = {
     "award": None,
     "rejections": [],
     "has_more_rejections": False,
-    "waiting": {"total": 0, "partition": 3, "in_partition": 0},
+    "waiting": {"total": 0, "partition": 3, "in_partition": 0, "of_participant": 0},
     "notes": ["The tenant has no definition with this code. Close to it: power_user."],
 }
 _REJECTED = _NEVER_SEEN | {

@@ -16,6 +16,7 @@ from messaging.award_requested import request_key
 from messaging.outbox_payload import hash_of_key
 from operator_commands import badgectl
 from processes import Installation
+from rejected_records import TYPED, put
 from shared import make_tenant
 from storage.database import Database
 from storage.outbox import LOCK_KEY
@@ -74,13 +75,40 @@ async def test_request_that_still_waits_in_the_log_is_counted(badges: Installati
     await publish(badges.kafka, *(award_request(tenant_id=demo.id, participant_id="queued") for _ in range(3)))
     answer = await told(badges, "queued", "power_user", "--tenant", "demo")
     assert answer["status"] == "never_seen"
-    assert (answer["waiting"]["total"], answer["waiting"]["in_partition"]) == (3, 3)
+    assert (answer["waiting"]["total"], answer["waiting"]["in_partition"], answer["waiting"]["of_participant"]) == (
+        3,
+    ) * 3
     hashes = {f"u{n}": hash_of_key(request_key(UUID(demo.id), f"u{n}")) for n in range(40)}
     elsewhere = next(u for u, hashed in hashes.items() if hashed % PARTITIONS != answer["waiting"]["partition"])
     other = await told(badges, elsewhere, "power_user", "--tenant", "demo")
-    assert (other["waiting"]["total"], other["waiting"]["in_partition"]) == (3, 0)
+    assert (other["waiting"]["total"], other["waiting"]["in_partition"], other["waiting"]["of_participant"]) == (
+        3,
+        0,
+        0,
+    )
     text = (await badgectl(badges, "explain", "queued", "power_user", "--tenant", "demo")).out
-    assert "at most 3, of them 3 in the participant's partition" in " ".join(text.split())
+    assert "Requests of the participant that wait in the log: 3." in " ".join(text.split())
+
+
+async def test_requests_of_others_in_the_same_partition_are_not_the_participants(
+    badges: Installation, demo: DemoTenant
+) -> None:
+    own = award_request(tenant_id=demo.id, participant_id="queued")
+    of_other_tenant = award_request(tenant_id=demo.test_id, participant_id="queued")
+    partition = hash_of_key(request_key(UUID(demo.id), "queued")) % PARTITIONS
+    await publish(badges.kafka, *[of_other_tenant] * 4, own, own, of_other_tenant, partition=partition)
+    await put(badges.kafka, {"key": None, "value": b"x", "headers": TYPED})
+    waiting = (await told(badges, "queued", "power_user", "--tenant", "demo"))["waiting"]
+    assert (waiting["total"], waiting["in_partition"] >= 7, waiting["of_participant"]) == (8, True, 2)
+
+
+async def test_too_many_requests_to_look_through_are_counted_all_together(
+    badges: Installation, demo: DemoTenant
+) -> None:
+    large = {"key": request_key(UUID(demo.id), "queued"), "value": b"x" * 900_000, "headers": TYPED}
+    await put(badges.kafka, *[large] * 12)
+    waiting = (await told(badges, "queued", "power_user", "--tenant", "demo"))["waiting"]
+    assert (waiting["in_partition"], waiting["of_participant"]) == (12, None)
 
 
 async def test_kafka_that_is_away_costs_the_count_alone(badges: Installation) -> None:
