@@ -29,6 +29,8 @@ from storage.ledger import PostgresLedger
 from telemetry.tracing import TRACE_HEADERS, add_trace_ids, context_of, ended_together, trace_headers, tracing
 
 SERVICE = "badges-award-worker"
+NOTED_TRACES = 10
+"""A failed batch names so many of its traces in the log."""
 
 _under_way: ContextVar[Sequence[Span]] = ContextVar("under_way", default=())
 """The spans of the requests whose batch is being decided."""
@@ -192,6 +194,11 @@ def _current(recorded: Sequence[Span], whole: Span) -> Iterator[None]:
     try:
         with trace.use_span(current, record_exception=False, set_status_on_exception=False):
             yield
+    except Exception as error:
+        # It is logged further out, where no span is current any more.
+        traces = (trace.format_trace_id(span.get_span_context().trace_id) for span in recorded[:NOTED_TRACES])
+        error.add_note(f"traces: {', '.join(traces) or 'none'}")
+        raise
     finally:
         _under_way.reset(token)
 

@@ -239,6 +239,22 @@ async def test_a_failure_is_in_the_trace_and_its_log_line_names_trace_and_reques
     assert "secret one" not in line
 
 
+async def test_a_batch_that_fails_names_its_traces_in_the_log_and_goes_on_in_them(
+    collector: Collector, badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    worker = await badges.worker().ready()
+    await connection.execute("ALTER TABLE awards RENAME TO gone")
+    await publish(badges.kafka, (award_request(tenant_id=demo.id), TRACEPARENT.encode()))
+    assert await asyncio.to_thread(worker.wait) == 1
+    (failed,) = [line for line in worker.log.read_text().splitlines() if '"batch.failed"' in line]
+    assert f"traces: {TRACE}" in failed
+    await connection.execute("ALTER TABLE gone RENAME TO awards")
+    worker.start()
+    (event,) = (await events_of(badges.kafka, 1)).values()
+    _, _, told = names(badges.kafka)
+    assert header(event, "traceparent") == named(await collector.wait_for(told), told).traceparent
+
+
 async def test_awards_go_on_and_services_end_in_time_when_the_collector_is_gone(
     badges: Installation, demo: DemoTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
