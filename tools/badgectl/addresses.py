@@ -36,8 +36,9 @@ def kafka_settings() -> KafkaSettings:
         CommandError: neither, or the settings are not right.
     """
     try:
-        if "BADGES_KAFKA_BOOTSTRAP" in os.environ:
-            return KafkaSettings()
+        given = KafkaSettings()
+        if "bootstrap" in given.model_fields_set:
+            return given
         stack = _stack("BADGES_KAFKA_BOOTSTRAP")
         return KafkaSettings(bootstrap=str(_fact(stack, "kafka_bootstrap")))
     except ValidationError as error:
