@@ -1,52 +1,21 @@
 """What a Postgres server is and how it is set up, and what this user may do there: read by `badgectl doctor`."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from types import MappingProxyType
 
 from sqlalchemy import text
 
 from storage.database import Connection
+from storage.rights import API, OPERATOR, RIGHTS, WORKER
 
-_READ, _ADD, _CHANGE, _DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
+PURPOSES = MappingProxyType({"serve as a gateway": API, "work as an award worker": WORKER, "operate": OPERATOR})
+"""What a user may be fit for, by the role that has the rights for it."""
 
-NEEDED = MappingProxyType(
-    {
-        "serve as a gateway": {
-            "alembic_version": (_READ,),
-            "tenants": (_READ,),
-            "api_keys": (_READ, _CHANGE),
-            "badges": (_READ, _ADD, _CHANGE),
-            "awards": (_READ,),
-            "rejected_requests": (_READ,),
-            "outbox": (_READ,),
-        },
-        "work as an award worker": {
-            "alembic_version": (_READ,),
-            "tenants": (_READ,),
-            # FOR SHARE needs the right to change something, too.
-            "badges": (_READ, _CHANGE),
-            "awards": (_READ, _ADD),
-            "rejected_requests": (_READ, _ADD, _CHANGE, _DELETE),
-            "outbox": (_READ, _ADD, _CHANGE, _DELETE),
-            "relay_state": (_READ, _CHANGE),
-            "brake_control": (_READ,),
-        },
-        "operate": {
-            "alembic_version": (_READ,),
-            "tenants": (_READ, _ADD, _CHANGE),
-            "api_keys": (_READ, _ADD, _CHANGE),
-            "badges": (_READ, _ADD),
-            "awards": (_READ,),
-            "rejected_requests": (_READ, _CHANGE),
-            "outbox": (_READ, _ADD),
-            "relay_state": (_READ,),
-            "brake_control": (_READ, _CHANGE),
-        },
-    }
-)
-"""What each kind of process does with which table; the right to change may be that of some columns."""
+_COLUMNS = re.compile(r" *\([^)]*\)")
 
 _SERVER = text("""
     SELECT current_setting('server_version_num')::integer AS version_number,
@@ -60,14 +29,16 @@ _SERVER = text("""
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections
 """)
 
-# The tables that are there; a right that covers some columns alone is enough to change or read.
+# Of some columns is enough to read or change.
 _MISSING = text("""
     SELECT wanted.relation, wanted.privilege
     FROM unnest(CAST(:relations AS text[]), CAST(:privileges AS text[])) AS wanted (relation, privilege)
-    WHERE to_regclass(quote_ident(wanted.relation)) IS NULL
-       OR NOT CASE wanted.privilege
-              WHEN 'DELETE' THEN has_table_privilege(quote_ident(wanted.relation), 'DELETE')
-              ELSE has_any_column_privilege(quote_ident(wanted.relation), wanted.privilege) END
+    LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(wanted.relation))
+    WHERE c.oid IS NULL
+       OR NOT CASE
+              WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, wanted.privilege)
+              WHEN wanted.privilege = 'DELETE' THEN has_table_privilege(c.oid, 'DELETE')
+              ELSE has_any_column_privilege(c.oid, wanted.privilege) END
     ORDER BY wanted.relation, wanted.privilege
 """)
 
@@ -95,7 +66,7 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRights:
-    """What this user lacks for each kind of process ("INSERT on awards"), and whether he may change the schema."""
+    """What this user lacks for each purpose ("INSERT on awards"), and whether he may change the schema."""
 
     lacking: Mapping[str, Sequence[str]]
     may_migrate: bool
@@ -115,9 +86,15 @@ async def find_time(connection: Connection) -> datetime:
 async def find_rights(connection: Connection) -> UserRights:
     """Return what this user may do with the tables."""
     lacking: dict[str, Sequence[str]] = {}
-    for purpose, tables in NEEDED.items():
-        wanted = [(table, privilege) for table, privileges in tables.items() for privilege in privileges]
-        arguments = {"relations": [table for table, _ in wanted], "privileges": [privilege for _, privilege in wanted]}
+    for purpose, role in PURPOSES.items():
+        wanted = [each for right in RIGHTS[role] for each in _parted(right)]
+        arguments = {"privileges": [privilege for privilege, _ in wanted], "relations": [table for _, table in wanted]}
         rows = await connection.execute(_MISSING, arguments)
         lacking[purpose] = [f"{row.privilege} on {row.relation}" for row in rows]
     return UserRights(lacking=lacking, may_migrate=bool(await connection.scalar(_OWNS_TABLES)))
+
+
+def _parted(right: str) -> Iterator[tuple[str, str]]:
+    """The privileges and relations of what is granted, each with each: "SELECT, UPDATE (a) ON x, y"."""
+    privileges, _, relations = _COLUMNS.sub("", right).partition(" ON ")
+    return product(privileges.split(", "), relations.removeprefix("SEQUENCE ").split(", "))

@@ -97,9 +97,8 @@ def judge_rights(user: str, rights: UserRights) -> Finding:
     able += ["migrate"] if rights.may_migrate else []
     unable = [f"not {purpose} (lacks {_some(lacking)})" for purpose, lacking in rights.lacking.items() if lacking]
     if not able:
-        return failure(
-            f"{user} may {'; '.join(unable)}", "grant the rights, or use another user; see docs/upgrading.md"
-        )
+        remedy = "use a role of deploy/postgres/roles.sql; `badgectl migrate`, as the owner, grants each its rights"
+        return failure(f"{user} may {'; '.join(unable)}", remedy)
     return fine("; ".join([f"{user} may {', '.join(able)}", *unable]))
 
 

@@ -206,29 +206,6 @@ async def test_kafka_of_another_installation_is_told(badges: Installation, conne
     assert (told["level"], "the database belongs to of another" in told["said"]) == ("failure", True)
 
 
-async def test_user_with_too_few_rights_is_told_what_he_lacks(
-    badges: Installation, connection: asyncpg.Connection
-) -> None:
-    await connection.execute("CREATE ROLE doctors_reader LOGIN PASSWORD 'p'")
-    try:
-        await connection.execute("GRANT SELECT ON tenants, alembic_version TO doctors_reader")
-        url = f"postgresql://doctors_reader:p@{badges.database_url.partition('@')[2]}"
-        (told,) = await found(badges, "postgres rights", BADGES_DATABASE_URL=url)
-        assert told["level"] == "failure"
-        assert "not serve as a gateway (lacks SELECT on api_keys and" in told["said"]
-        await connection.execute(
-            "GRANT SELECT ON badges, awards, api_keys, rejected_requests, outbox TO doctors_reader"
-        )
-        await connection.execute("GRANT UPDATE (last_used_at) ON api_keys TO doctors_reader")
-        await connection.execute("GRANT INSERT, UPDATE ON badges TO doctors_reader")
-        (told,) = await found(badges, "postgres rights", BADGES_DATABASE_URL=url)
-        assert told["level"] == "ok"
-        assert told["said"].startswith("doctors_reader may serve as a gateway; not work as an award worker (lacks ")
-    finally:
-        await connection.execute("DROP OWNED BY doctors_reader")
-        await connection.execute("DROP ROLE doctors_reader")
-
-
 async def test_postgres_that_may_lose_commits_or_takes_none_is_told(
     badges: Installation, connection: asyncpg.Connection
 ) -> None:
