@@ -20,6 +20,9 @@ REQUEST_BYTES = MEBIBYTE
 REPLY_BYTES = 4 * MEBIBYTE
 """Dead letters and outcomes: what came in, plus what we add, fits; what does not is cut."""
 
+SAFE_COPIES = 3
+"""From so many on one broker may be away, and nothing is lost or held up."""
+
 WATERMARK_PARTITION = 0
 NONCE_PARTITION = 1
 
@@ -82,7 +85,10 @@ def new_topics(topics: Topics, *, partitions: int, replication_factor: int) -> S
     `award_requests` is bounded by size, not by age: upstream services may set old timestamps, and
     Kafka judges age by them. The broker stores it uncompressed, and so judges the size of what it
     will be when it is read: a few compressed bytes can stand for any number.
+
+    With three copies or more, two have what is acknowledged: one alone could be lost with its broker.
     """
+    safe = {"min.insync.replicas": "2"} if replication_factor >= SAFE_COPIES else {}
     forever = {"retention.ms": "-1"}
     outcomes = {"retention.ms": str(10 * 60 * 1000), "segment.ms": str(10 * 60 * 1000)}
     configs = {
@@ -104,7 +110,8 @@ def new_topics(topics: Topics, *, partitions: int, replication_factor: int) -> S
         topics.relay_marker: (2, forever),
     }
     return [
-        NewTopic(name, count, replication_factor, topic_configs=config) for name, (count, config) in configs.items()
+        NewTopic(name, count, replication_factor, topic_configs=config | safe)
+        for name, (count, config) in configs.items()
     ]
 
 

@@ -104,7 +104,8 @@ def process_urls() -> Sequence[str]:
     """
     if url := os.environ.get("BADGES_URL"):
         return [url.rstrip("/")]
-    if "BADGES_KAFKA_BOOTSTRAP" in os.environ or "BADGES_DATABASE_URL" in os.environ or not STACK_FILE.exists():
+    others = {"BADGES_KAFKA_BOOTSTRAP", "BADGES_DATABASE_URL", "BADGES_SECRETS_DIR"}
+    if others & os.environ.keys() or not STACK_FILE.exists():
         return []
     stack = _stack("BADGES_URL")
     return [str(_fact(stack, name)) for name in ("api_url", "worker_url")]

@@ -7,12 +7,12 @@ from aiokafka.client import AIOKafkaClient
 from badgectl.doctor_findings import Check, Finding, failure, fine, warning
 from badgectl.doctor_topic_rules import RULES, TopicRule
 from messaging.kafka_facts import TopicFacts, brokers_of, find_topics
-from messaging.topics import NONCE_PARTITION, Topics
+from messaging.topics import NONCE_PARTITION, SAFE_COPIES, Topics
 
 INTERNAL = ("__consumer_offsets", "__transaction_state")
 """Where Kafka keeps the watermark of the relay and its transactions; made when they are first needed."""
 
-SAFE_COPIES, SAFE_IN_SYNC = 3, 2
+SAFE_IN_SYNC = 2
 
 
 def topic_checks(client: AIOKafkaClient, topics: Topics) -> Sequence[Check]:

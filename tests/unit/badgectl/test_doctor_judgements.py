@@ -9,10 +9,11 @@ from badgectl.doctor_findings import Finding, Level
 from badgectl.doctor_kafka import judge_folder, judge_releases, judge_settings
 from badgectl.doctor_service import judge_workers
 from badgectl.doctor_topics import judge_copies, judge_partitions, names_of
+from badgectl.doctor_topics import judge_settings as judge_topic_settings
 from builders import NOON
 from messaging.kafka_facts import LogFolder, PartitionFacts, TopicFacts
 from messaging.lag import PartitionLag
-from messaging.topics import Topics
+from messaging.topics import Topics, new_topics
 
 TOPICS = Topics("t_")
 GIB = 1024**3
@@ -40,6 +41,23 @@ def topic(
 def test_copies_are_judged_by_what_the_loss_of_a_broker_would_cost(one: TopicFacts, level: Level, said: str) -> None:
     (finding,) = judge_copies({"t": one}, brokers=3)
     assert (finding.level, said in finding.said) == (level, True), finding
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_topics_that_we_make_are_well_on_as_many_brokers_as_they_have_copies(copies: int) -> None:
+    made = {
+        new.name: TopicFacts(
+            name=new.name,
+            partitions=[
+                PartitionFacts(number=n, leader=1, replicas=copies, in_sync=copies) for n in range(new.num_partitions)
+            ],
+            settings={"cleanup.policy": "delete", "unclean.leader.election.enable": "false", **new.topic_configs},
+        )
+        for new in new_topics(TOPICS, partitions=4, replication_factor=copies)
+    }
+    judged = [*judge_partitions(TOPICS, made), *judge_topic_settings(TOPICS, made)]
+    assert {finding.level for finding in judged} == {Level.OK}
+    assert [each.level for each in judge_copies(made, brokers=copies)] == [Level.WARNING if copies == 1 else Level.OK]
 
 
 def test_partitions_without_a_leader_and_unlike_numbers_are_told() -> None:
