@@ -36,6 +36,7 @@ PAPER, INK, FAINT = "#ffffff", "#24292e", "#d8dce0"
 COLOURS = {"green": "#3a9d5d", "orange": "#e08a2e", "red": "#d0453e"}
 MOST_NAMED = 9
 KILO = 1000
+MINUTE = 60
 
 Series = tuple[str, list[datetime], list[float]]
 """Its name, the same times for all, and its values; not a number where there is none."""
@@ -154,7 +155,8 @@ def draw_lines(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
 def scaled(value: float, unit: str) -> str:
     """The number with its unit, short."""
     if unit == "s":
-        return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
+        in_seconds = f"{value * KILO:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
+        return f"{value / MINUTE:.3g} min" if value > 2 * MINUTE else in_seconds
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
     if unit == "bytes":
