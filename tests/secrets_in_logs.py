@@ -7,7 +7,7 @@ from pathlib import Path
 _SECRET = re.compile(
     rb"bq_(?:live|test)_[0-9a-f]{32}"  # a key of ours
     rb"|\w+://[^\s:@/\"']*:[^\s@/\"']+@"  # the password in a URL
-    rb"|(?i:authorization|x-api-key|(?:password|passwd|secret|credential)s?[\"']?\s*[:=])"
+    rb"|(?i:(?<![a-z])authorization(?:[\"']|\s*[:=])|x-api-key|(?:password|passwd|secret|credential)s?[\"']?\s*[:=])"
 )
 _SHOWN = 60
 

@@ -18,6 +18,8 @@ KEY = "bq_live_" + "0123456789abcdef" * 2
         "redis://:hunter2@127.0.0.1/0",
         '{"headers": {"Authorization": "Bearer x"}}',
         "b'x-api-key'",
+        "authorization: Basic x",
+        "(b'authorization', b'Basic x')",
         '"password": "hunter2"',
         "sasl_plain_password='hunter2'",
     ],
@@ -44,6 +46,7 @@ def test_a_known_secret_is_found_and_not_shown(tmp_path: Path) -> None:
         "http://127.0.0.1:8000/readyz",
         'password authentication failed for user "nobody"',
         "bq_live_…",
+        "TopicAuthorizationFailedError('badge_awarded'): authorization failed",
         '{"kafka": "127.0.0.1:9092,127.0.0.1:9093"}',
     ],
 )
