@@ -12,6 +12,9 @@ OWNER, API, WORKER, OPERATOR = "badges_owner", "badges_api", "badges_worker", "b
 
 async def make_roles(database_url: str) -> Mapping[str, str]:
     """Run the script as the superuser of this URL, give each role a password, and return their URLs."""
+    # Roles are the whole server's, which other tests may use at the same time; a lock is a database's own.
+    turn = await asyncpg.connect(database_url, database="postgres")
+    await turn.execute("SELECT pg_advisory_lock(1)")
     bare = await asyncpg.connect(database_url)
     try:
         await bare.execute(SCRIPT.read_text(encoding="utf-8"))
@@ -22,6 +25,7 @@ async def make_roles(database_url: str) -> Mapping[str, str]:
             urls[role] = _as(database_url, role, password)
     finally:
         await bare.close()
+        await turn.close()
     return urls
 
 

@@ -34,9 +34,11 @@ async def topics(broker: SecureBroker) -> str:
 @pytest.fixture(scope="session")
 def superuser_url(servers: TestServers) -> Iterator[str]:
     """A database for the roles, as the superuser of its server finds it."""
-    asyncio.run(_execute(servers.database_url, "CREATE DATABASE roles"))
-    yield f"{servers.database_url.rpartition('/')[0]}/roles"
-    asyncio.run(_execute(servers.database_url, "DROP DATABASE roles WITH (FORCE)"))
+    servers.must_be_ours()  # roles are the whole server's, and the tests' have passwords that everybody knows
+    name = f"{servers.names}roles"
+    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name}"))
+    yield servers.sibling(name)
+    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from database_roles import API, OPERATOR, OWNER, WORKER, make_roles
+from servers import TestServers
 from storage.migrate import check, upgrade
 
 TABLES = """
@@ -69,7 +70,8 @@ async def test_owner_alone_brings_a_new_database_to_the_schema(urls: Mapping[str
         await bare.close()
 
 
-async def test_database_of_before_the_roles_becomes_the_owners(database_url: str) -> None:
+async def test_database_of_before_the_roles_becomes_the_owners(servers: TestServers, database_url: str) -> None:
+    servers.must_be_ours()
     await make_roles(database_url)
     urls = await make_roles(database_url)
     await asyncio.to_thread(upgrade, urls[OWNER])
