@@ -14,7 +14,7 @@ from containers.composition import ROOT
 from messaging.settings import KafkaSettings
 from server_sources import DATABASE_URL, KAFKA_BOOTSTRAP, STACK, WantedServers, wanted_servers
 
-PART = ("tests/e2e/test_duplicates.py", "tests/integration/test_migrations.py")
+PART = ("tests/e2e/test_duplicates.py",)
 URL = "postgresql://tests@db.example.com/postgres"
 
 
