@@ -1,6 +1,7 @@
 """From the X-API-Key header to the principal: 401, then 403 for the tenant, then for the scope."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -33,6 +34,7 @@ api_key_header = APIKeyHeader(
     auto_error=False,
     description="`bq_live_…` or `bq_test_…`, then 32 lower-case hex digits. Made with `badgectl keys create`.",
 )
+KEY_NEEDED: Mapping[str, object] = {"security": [{api_key_header.scheme_name: []}]}
 
 
 class Authenticator:
@@ -99,6 +101,11 @@ async def authenticated(request: Request, key: Annotated[str | None, Security(ap
     """Any valid key of an enabled tenant."""
     authenticator: Authenticator = request.app.state.services.authenticator
     return await authenticator.authenticate(key)
+
+
+async def caller_of(request: Request) -> Principal:
+    """As `authenticated`, without FastAPI's dependencies; `KEY_NEEDED` documents it."""
+    return await authenticated(request, await api_key_header(request))
 
 
 async def admin(principal: Annotated[Principal, Depends(authenticated)]) -> Principal:

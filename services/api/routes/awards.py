@@ -1,16 +1,16 @@
 """`POST /badges/award`."""
 
-from typing import Annotated
+from collections.abc import Mapping
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from structlog.contextvars import bind_contextvars
 
-from api.auth import Participant
+from api.auth import KEY_NEEDED, caller_of
 from api.bodies import AcceptedResponse, AwardBody, AwardResponse, body_documentation, json_body
 from api.code_lists import write_code
-from api.field_lines import FieldLines, prefers
+from api.field_lines import prefers
 from api.paths import PREFIX
 from api.problems import too_many_awards
 from api.routes.documentation import (
@@ -26,14 +26,23 @@ from api.routes.documentation import (
     unfit,
 )
 from api.routes.examples import ACCEPTED, AWARD_ANSWERS, AWARD_REQUESTS, LIST_LINK, LOCATION
-from api.services import Services, Wired
+from api.services import Services
 from domain.awards import AwardRequest
 from domain.request_sources import key_source
 from domain.tenants import Principal
 
 RESPOND_ASYNC = "respond-async"
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "title": "Prefer"},
+    "description": "`respond-async` (RFC 7240): answer 202 as soon as Kafka has the request.",
+    "examples": {"respond_async": {"value": RESPOND_ASYNC}},
+}
 
 router = APIRouter(tags=["Awards"])
+_read = json_body(AwardBody)
 
 
 @router.post(
@@ -67,40 +76,30 @@ router = APIRouter(tags=["Awards"])
             headers=rate_limit_headers(required=False),
         ),
     },
-    openapi_extra=body_documentation(AwardBody, AWARD_REQUESTS),
+    openapi_extra={**KEY_NEEDED, "parameters": [PREFER], **body_documentation(AwardBody, AWARD_REQUESTS)},
 )
-async def award_badge(
-    request: Request,
-    response: Response,
-    services: Wired,
-    principal: Participant,
-    body: Annotated[AwardBody, Depends(json_body(AwardBody))],
-    prefer: Annotated[
-        FieldLines,
-        Header(
-            alias="Prefer",
-            description="`respond-async` (RFC 7240): answer 202 as soon as Kafka has the request.",
-            openapi_examples={"respond_async": {"value": RESPOND_ASYNC}},
-        ),
-    ] = None,
-) -> AwardResponse | Response:
+async def award_badge(request: Request) -> Response:
     """Idempotent on (participant_id, badge_code).
 
     A duplicate call returns the original award with `already_earned: true`. No Idempotency-Key header is
     needed. Repeating the call is always safe.
     """
+    # FastAPI takes as long to put dependencies and parameters together as all else here does: most calls are awards.
+    services: Services = request.app.state.services
+    principal = await caller_of(request)
+    body = await _read(request)
     award = _request(services, principal, body)
     bind_contextvars(request_id=award.request_id, participant_id=body.participant_id)
     with services.metrics.award_call():
-        await _count_call(request, response, services, principal, body)
+        headers = await _count_call(request, services, principal, body)
         await services.directory.require_active(principal.tenant_id, body.badge_code)
-        if prefers(RESPOND_ASYNC, prefer):
+        if prefers(RESPOND_ASYNC, request.headers.getlist("Prefer")):
             await services.award_calls.publish(award)
             services.metrics.awards.labels("accepted").inc()
-            return _accepted(response, body)
+            return _accepted(headers, body)
         answer = await services.award_calls.award(award)
     services.metrics.awards.labels("already_earned" if answer.already_earned else "awarded").inc()
-    return AwardResponse(
+    content = AwardResponse(
         participant_id=body.participant_id,
         badge_code=body.badge_code,
         badge_name=answer.badge_name,
@@ -109,21 +108,16 @@ async def award_badge(
         earned_at=answer.earned_at,
         already_earned=answer.already_earned,
     )
+    return Response(content.model_dump_json(), media_type="application/json", headers=headers)
 
 
-async def _count_call(
-    request: Request,
-    response: Response,
-    services: Services,
-    principal: Principal,
-    body: AwardBody,
-) -> None:
-    """Count the call; its headers go on the answer, whatever that is."""
+async def _count_call(request: Request, services: Services, principal: Principal, body: AwardBody) -> Mapping[str, str]:
+    """Count the call; the headers that tell of it go on the answer, whatever that is."""
     count = await services.rate_limit.count(principal, body.participant_id)
-    request.state.rate_limit_headers = count.headers
-    response.headers.update(count.headers)
+    headers = request.state.rate_limit_headers = count.headers
     if not count.is_allowed:
         raise too_many_awards(limit=count.limit, seconds=count.wait_seconds)
+    return headers
 
 
 def _request(services: Services, principal: Principal, body: AwardBody) -> AwardRequest:
@@ -138,7 +132,7 @@ def _request(services: Services, principal: Principal, body: AwardBody) -> Award
     )
 
 
-def _accepted(response: Response, body: AwardBody) -> Response:
+def _accepted(headers: Mapping[str, str], body: AwardBody) -> Response:
     """202, with the address of the participant's list, filtered to the badge."""
     participant = quote(body.participant_id, safe="")
     code = quote(write_code(body.badge_code), safe="")
@@ -148,7 +142,7 @@ def _accepted(response: Response, body: AwardBody) -> Response:
         status_code=202,
         media_type="application/json",
         headers={
-            **response.headers,
+            **headers,
             "Location": f"{PREFIX}/participants/{participant}/badges?badge_codes={code}",
             "Preference-Applied": RESPOND_ASYNC,
         },
