@@ -141,7 +141,7 @@ async def test_data_outlives_the_containers(
     composition: Composition, client: httpx.AsyncClient, kafka: KafkaSettings, participant: str, key: str
 ) -> None:
     first = await award(client, participant)
-    await asyncio.to_thread(composition.compose, "--profile", "commands", "down", "--timeout", "40")
+    await asyncio.to_thread(composition.compose, "rm", "--stop", "--force", "--volumes")
     await asyncio.to_thread(composition.up)
     assert await award(client, participant) == {**first, "already_earned": True}
     assert await heard_of(kafka, [participant]) == Counter([participant])
