@@ -155,7 +155,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _abort(self) -> None:
-        """Close without waiting for what is not read."""
+        """Close without waiting for what is not read. What still writes has to see it: uvloop would raise."""
+        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
+            cycle.disconnected = True
         self.transport.abort()
 
     def _end(self, error: ProblemError) -> None:
