@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.problems import MEDIA_TYPE, ProblemError, head_too_large, malformed_request, request_timeout, unavailable
@@ -37,6 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._owed = _Timer(self.receive_seconds, self._give_up)
         self._unread = _Timer(self.receive_seconds, self._abort)
+        self._served: RequestResponseCycle | None = None
         self._is_in_head = False
         self._is_in_body = False
         self._head_bytes = 0
@@ -65,9 +67,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
+        """Forget the timers, and let the request that is served see it: uvloop raises where one writes after this.
+
+        uvicorn tells the last request that came; with several in the pipeline the one served is another.
+        """
         self._owed.cancel()
         self._unread.cancel()
+        if self._served is not None:
+            self._served.disconnected = True
+            self._served.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -154,10 +162,12 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _abort(self) -> None:
-        """Close without waiting for what is not read. What still writes has to see it: uvloop would raise."""
-        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
-            cycle.disconnected = True
+        """Close without waiting for what is not read."""
         self.transport.abort()
 
     def _end(self, error: ProblemError) -> None:
