@@ -1,11 +1,13 @@
-"""Requests that aiokafka has no words for: the release of a broker, the clock of the controller, the room on disks."""
+"""Requests that aiokafka has no words for: a topic's id, a broker's release and disks, the controller's clock."""
 
 # aiokafka has no types
 # mypy: disallow-subclassing-any=False
 
 from collections.abc import Mapping
 from io import BytesIO
+from uuid import UUID
 
+from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
 from aiokafka.protocol.types import (
     Boolean,
@@ -20,10 +22,86 @@ from aiokafka.protocol.types import (
 
 _TEXT = CompactString("utf-8")
 _SUPPORTED_FEATURES = 0
+_MAY_BE_CREATED = _WITH_RIGHTS = False
 _FEATURES = CompactArray(("name", _TEXT), ("least", Int16), ("most", Int16), ("tags", TaggedFields))
 _REPLICAS = CompactArray(
     ("node", Int32), ("end", Int64), ("fetched_at_ms", Int64), ("caught_up_at_ms", Int64), ("tags", TaggedFields)
 )
+
+
+class _Uuid(AbstractType[UUID]):
+    @classmethod
+    def encode(cls, value: UUID) -> bytes:
+        return value.bytes
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> UUID:
+        return UUID(bytes=data.read(16))
+
+
+class _TopicIdsResponse(Response):
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(("node", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT), ("tags", TaggedFields)),
+        ),
+        ("cluster_id", _TEXT),
+        ("controller", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", _TEXT),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("in_sync", CompactArray(Int32)),
+                        ("offline", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _TopicIdsRequest(RequestStruct):
+    API_KEY = 3
+    API_VERSION = 12
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _TopicIdsResponse
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Uuid), ("name", _TEXT), ("tags", TaggedFields))),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class TopicIdRequest(Request[_TopicIdsRequest]):
+    """The metadata of one topic, with the id that it was given when it was made."""
+
+    API_KEY = 3
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def build(self, request_struct_class: type[_TopicIdsRequest]) -> _TopicIdsRequest:
+        """Return the request; it is asked for by name."""
+        return request_struct_class([(UUID(int=0), self._topic, {})], _MAY_BE_CREATED, _WITH_RIGHTS, {})
 
 
 class _VersionsResponse(Response):

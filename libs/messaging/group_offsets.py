@@ -1,16 +1,25 @@
-"""What a consumer group has committed, and where the partitions of a topic begin and end."""
+"""What a consumer group has committed, and for which topic; where the partitions of a topic begin and end."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, NodeNotReadyError, NoError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    LeaderNotAvailableError,
+    NodeNotReadyError,
+    NoError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from messaging.admin_requests import TopicIdRequest
 from messaging.refusals import reasons_told
 from messaging.settings import KafkaSettings
 
@@ -48,16 +57,41 @@ async def partitions_of(client: AIOKafkaClient, topic: str) -> Collection[int]:
     return sorted(numbers)
 
 
+async def topic_id_of(client: AIOKafkaClient, topic: str) -> UUID | None:
+    """Return the id that the topic was given when it was made: one made anew has another. None when there is none.
+
+    Raises:
+        KafkaError: no answer.
+    """
+    _check_connected(client)
+    answer = await client.send(client.get_random_node(), TopicIdRequest(topic))
+    code, _name, topic_id, *_rest = answer.topics[0]
+    if for_code(code) is UnknownTopicOrPartitionError:
+        return None
+    _check(code)
+    found: UUID = topic_id
+    return found
+
+
 async def committed_offsets(
     client: AIOKafkaClient, group: str, topic: str, partitions: Collection[int]
 ) -> Mapping[int, int]:
     """Return what the group has committed; a partition where it has nothing is left out. Retries without end.
 
-    Asked by hand: while a coordinator loads, its error stands at the top of the answer only, where aiokafka's own
-    calls do not look, and the offsets seem to be missing.
-
     Raises:
         KafkaError: an error that will not pass by itself.
+    """
+    commits = await commits_of(client, group, topic, partitions)
+    return {partition: commit.offset for partition, commit in commits.items()}
+
+
+async def commits_of(
+    client: AIOKafkaClient, group: str, topic: str, partitions: Collection[int]
+) -> Mapping[int, OffsetAndMetadata]:
+    """Return the same with the text that was committed beside each offset.
+
+    Asked by hand: while a coordinator loads, its error stands at the top of the answer only, where aiokafka's own
+    calls do not look, and the offsets seem to be missing.
     """
     while True:
         try:
@@ -83,18 +117,20 @@ async def readable_offsets(client: AIOKafkaClient, topic: str, partitions: Colle
     return await _log_offsets(client, topic, partitions, at=_LATEST, isolation=_COMMITTED)
 
 
-async def _committed(client: AIOKafkaClient, group: str, topic: str, partitions: Collection[int]) -> Mapping[int, int]:
+async def _committed(
+    client: AIOKafkaClient, group: str, topic: str, partitions: Collection[int]
+) -> Mapping[int, OffsetAndMetadata]:
     _check_connected(client)
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
     request = OffsetFetchRequest(group, [(topic, list(partitions))])
     answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
     _check(answer.error_code)
-    found: dict[int, int] = {}
+    found: dict[int, OffsetAndMetadata] = {}
     for _topic, offsets in answer.topics:
-        for partition, offset, _metadata, code in offsets:
+        for partition, offset, metadata, code in offsets:
             _check(code)
             if offset >= 0:
-                found[partition] = offset
+                found[partition] = OffsetAndMetadata(offset, metadata)
     return found
 
 

@@ -26,6 +26,7 @@ from award_worker.needs import wait_for_needs
 from award_worker.offsets import OffsetCommits
 from award_worker.probes import documentation_routes, probe_routes
 from award_worker.relay import Publisher, Relay
+from award_worker.same_topic import SameTopic
 from award_worker.settings import WorkerSettings
 from award_worker.survey import Check, Survey
 from award_worker.upkeep import keep_trimmed
@@ -48,7 +49,7 @@ from storage.upkeep import trim_rejections
 APPLICATION = "badges-award-worker"
 REST_SECONDS = 5
 METADATA_AGE_MS = 10_000
-"""How soon a topic that was made late, or made anew, is found."""
+"""How soon a topic that was made late is found."""
 
 log = structlog.get_logger()
 
@@ -81,7 +82,8 @@ def create_worker(
     handler = adapters.create_handler(
         ledger=adapters.create_ledger(database), announcements=KafkaAnnouncements(topics), brake=brake, clock=utc_now
     )
-    commits = OffsetCommits(metrics)
+    same_topic = SameTopic(producer=producer, topics=topics, leave=leave)
+    commits = OffsetCommits(same_topic.commit, metrics)
     intake = Intake(
         handler=handler,
         outcomes=outcomes,
@@ -98,11 +100,13 @@ def create_worker(
         needed.set()
 
     broker = _create_broker(settings, needs, commits.settled, leave)
-    intake.subscribe(broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id)
+    intake.subscribe(
+        broker, topics, batch_size=settings.batch_size, instance_id=settings.instance_id, same_topic=same_topic
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        works = (relay.run, holding.run, lambda: _upkeep(settings, database))
+        works = (relay.run, holding.run, same_topic.watch, lambda: _upkeep(settings, database))
         async with _closed_in_the_end(outcomes, producer, database), _at_work(*works, when=needed, leave=leave):
             yield  # until the broker has stopped
             await relay.rest(REST_SECONDS)

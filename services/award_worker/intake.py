@@ -15,6 +15,7 @@ from award_worker.handler import AwardHandler, Decision, answers
 from award_worker.holding import Holding
 from award_worker.metrics import WorkerMetrics
 from award_worker.offsets import OffsetCommits
+from award_worker.same_topic import SameTopic
 from domain.awards import LogPosition, RawRecord
 from domain.times import Clock
 from messaging.award_requested import decode_request
@@ -49,7 +50,15 @@ class Intake:
         self._clock = clock
         self._leave = leave
 
-    def subscribe(self, broker: KafkaBroker, topics: Topics, *, batch_size: int, instance_id: str | None) -> None:
+    def subscribe(
+        self,
+        broker: KafkaBroker,
+        topics: Topics,
+        *,
+        batch_size: int,
+        instance_id: str | None,
+        same_topic: SameTopic,
+    ) -> None:
         """Register with the broker, by the rules for the worker in `docs/reliability.md`."""
         subscriber = broker.subscriber(
             topics.award_requests,
@@ -69,7 +78,9 @@ class Intake:
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=100,
+            listener=same_topic,
         )
+        same_topic.guard(lambda: subscriber.consumer)
 
         @subscriber
         async def award_requests(records: Records) -> None:
@@ -78,7 +89,7 @@ class Intake:
             if consumer is None:
                 return
             if is_done:
-                self._commits.note(consumer.commit, records)
+                self._commits.note(records)
             else:
                 self._hold(consumer, records)
 

@@ -21,30 +21,31 @@ log = structlog.get_logger()
 class OffsetCommits:
     """One commit is under way at a time; what is done meanwhile goes with the next. A crash costs a redelivery."""
 
-    def __init__(self, metrics: WorkerMetrics) -> None:
+    def __init__(self, commit: Commit, metrics: WorkerMetrics) -> None:
+        self._commit = commit
         self._metrics = metrics
         self._due: dict[TopicPartition, int] = {}
         self._under_way: asyncio.Task[None] | None = None
 
-    def note(self, commit: Commit, records: Sequence[ConsumerRecord]) -> None:
+    def note(self, records: Sequence[ConsumerRecord]) -> None:
         """Have it committed that the records are done, by name: a bare commit takes what was fetched for done."""
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._due[partition] = max(self._due.get(partition, 0), record.offset + 1)
         if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.create_task(self._work_off(commit))
+            self._under_way = asyncio.create_task(self._work_off())
 
     async def settled(self) -> None:
         """Return when nothing is left to commit."""
         if self._under_way is not None:
             await self._under_way
 
-    async def _work_off(self, commit: Commit) -> None:
+    async def _work_off(self) -> None:
         while self._due:
             offsets, self._due = self._due, {}
             try:
                 async with asyncio.timeout(COMMIT_SECONDS):
-                    await commit(offsets)
+                    await self._commit(offsets)
             except (KafkaError, TimeoutError) as error:
                 self._metrics.commit_failures.inc()
                 log.warning("offsets.not_committed", error=repr(error), redelivery="harmless")

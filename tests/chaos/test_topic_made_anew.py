@@ -1,10 +1,16 @@
 """The topic of requests is deleted and made anew under a running worker: nothing of the new one is skipped."""
 
 import asyncio
+import signal
+import time
 from collections.abc import Sequence
+from uuid import uuid4
 
 import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
 
 from builders import award_request, publish
 from devstack.seed import DemoTenant
@@ -39,16 +45,49 @@ def requests(demo: DemoTenant, when: str, count: int) -> Sequence[AwardRequest]:
 
 async def awarded(connection: asyncpg.Connection, count: int) -> None:
     """Return once there are so many awards."""
-    async with asyncio.timeout(60):
-        while await connection.fetchval("SELECT count(*) FROM awards") < count:
-            await asyncio.sleep(0.1)
+    deadline = time.monotonic() + 60
+    while (found := await connection.fetchval("SELECT count(*) FROM awards")) < count:
+        assert time.monotonic() < deadline, f"{found} of {count}"
+        await asyncio.sleep(0.1)
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
 async def test_new_topic_is_read_from_its_beginning(
-    worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
+    *, is_seen: bool, worker: Installation, demo: DemoTenant, connection: asyncpg.Connection
 ) -> None:
+    """Whether the worker sees that there was no topic for a while, or was stopped then."""
+    first = worker.services[-1]
     await publish(worker.kafka, *requests(demo, "before", BEFORE), partition=0)
     await awarded(connection, BEFORE)
+    if not is_seen:
+        first.send(signal.SIGSTOP)
     await make_anew(worker.kafka)
     await publish(worker.kafka, *requests(demo, "after", AFTER), partition=0)
+    first.send(signal.SIGCONT)
+    assert await asyncio.to_thread(first.wait) == 1
+    assert "topic.made_anew" in first.tail()
+    worker.worker()
     await awarded(connection, BEFORE + AFTER)
+
+
+async def test_offset_of_the_old_topic_does_not_skip_records_of_the_new_one(
+    badges: Installation, demo: DemoTenant, connection: asyncpg.Connection
+) -> None:
+    """A worker that hangs may commit it when the new topic is there."""
+    await publish(badges.kafka, *requests(demo, "after", AFTER), partition=0)
+    await commit(badges.kafka, BEFORE, note=str(uuid4()))
+    badges.worker()
+    await awarded(connection, AFTER)
+
+
+async def commit(kafka: KafkaSettings, offset: int, *, note: str) -> None:
+    """Commit for the workers' group, which nobody is in."""
+    topics = topics_of(kafka)
+    partition = TopicPartition(topics.award_requests, 0)
+    consumer = AIOKafkaConsumer(**kafka.connection(), group_id=topics.worker_group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        await consumer.commit({partition: (offset, note)})
+    finally:
+        await consumer.stop()
