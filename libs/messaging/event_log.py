@@ -66,7 +66,8 @@ class EventLog:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._producer.start()
-        except (KafkaError, TimeoutError) as error:
+        # aiokafka asserts that a broker is known: a cluster that has just come back may tell of none.
+        except (KafkaError, TimeoutError, AssertionError) as error:
             raise EventLogLostError(f"the producer did not start: {error!r}") from error
         self._doubt = None  # requests that found no broker while it started left nothing open
 
