@@ -72,7 +72,7 @@ def servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
 def template(servers: TestServers) -> str:
     """One migrated database, to be cloned; its name."""
     name = f"{servers.names}template"
-    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name}"))
+    asyncio.run(servers.execute(f"CREATE DATABASE {name}"))
     upgrade(servers.sibling(name))
     return name
 
@@ -81,9 +81,9 @@ def template(servers: TestServers) -> str:
 async def database_url(servers: TestServers, template: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
     name = f"{servers.names}{next(_numbers)}"
-    await _execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await servers.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield servers.sibling(name)
-    await _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    await servers.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -140,14 +140,6 @@ async def worker(badges: Installation) -> Installation:
     """An installation with one running worker."""
     await badges.worker().ready()
     return badges
-
-
-async def _execute(database_url: str, statement: str) -> None:
-    bare = await asyncpg.connect(database_url)
-    try:
-        await bare.execute(statement)
-    finally:
-        await bare.close()
 
 
 async def _delete_topics(kafka: KafkaSettings) -> None:

@@ -13,6 +13,7 @@ from signal import SIGINT, SIGTERM, Signals
 from typing import Literal
 from urllib.parse import urlsplit
 
+import asyncpg
 import psutil
 import pytest
 from rich.console import Console
@@ -128,6 +129,15 @@ class TestServers:
     def sibling(self, name: str) -> str:
         """Return the superuser's connection string to the database of that name."""
         return urlsplit(self.database_url)._replace(path=f"/{name}").geturl()
+
+    async def execute(self, *statements: str) -> None:
+        """Run them as the superuser, beside the tests' databases."""
+        bare = await asyncpg.connect(self.database_url)
+        try:
+            for statement in statements:
+                await bare.execute(statement)
+        finally:
+            await bare.close()
 
     def ports_here(self) -> tuple[int, int]:
         """Return the ports of Postgres and Kafka on this machine; the test is skipped where they are on another."""

@@ -28,24 +28,14 @@ def name_of(database_url: str) -> str:
     return database_url.rpartition("/")[2]
 
 
-async def execute(servers: TestServers, *statements: str) -> None:
-    """Run them beside the test's database, which nobody may be connected to."""
-    bare = await asyncpg.connect(servers.database_url)
-    try:
-        for statement in statements:
-            await bare.execute(statement)
-    finally:
-        await bare.close()
-
-
 async def make_backup(servers: TestServers, database_url: str) -> None:
     name = name_of(database_url)
-    await execute(servers, f"CREATE DATABASE {name}_backup TEMPLATE {name}")
+    await servers.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name}")
 
 
 async def restore_backup(servers: TestServers, database_url: str) -> None:
     name = name_of(database_url)
-    await execute(servers, f"DROP DATABASE {name}", f"ALTER DATABASE {name}_backup RENAME TO {name}")
+    await servers.execute(f"DROP DATABASE {name}", f"ALTER DATABASE {name}_backup RENAME TO {name}")
 
 
 async def award(badges: Installation, demo: DemoTenant, *participants: str, earned_at: datetime = NOON) -> None:

@@ -25,7 +25,7 @@ def shared(servers: TestServers, template: str, tmp_path_factory: pytest.TempPat
     """One gateway and one worker, at work for all tests of this folder that ask."""
     name = f"{servers.names}{SHARED}"
     kafka = KafkaSettings(bootstrap=servers.kafka_bootstrap, prefix=f"{name}_")
-    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    asyncio.run(servers.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
     asyncio.run(create_topics(kafka, partitions=4))
     running = installation(servers.sibling(name), kafka, tmp_path_factory.mktemp(SHARED))
     with asyncio.Runner() as runner:
@@ -40,7 +40,7 @@ def shared(servers: TestServers, template: str, tmp_path_factory: pytest.TempPat
                 assert service.process.poll() is None, service.tail()
         finally:
             runner.run(running.__aexit__(None, None, None))
-    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(servers.execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
@@ -105,11 +105,3 @@ async def caller(gateway: Service, tenant: Tenant) -> AsyncIterator[httpx.AsyncC
     headers = {"X-API-Key": tenant.admin_key}
     async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=15) as client:
         yield client
-
-
-async def _execute(database_url: str, statement: str) -> None:
-    bare = await asyncpg.connect(database_url)
-    try:
-        await bare.execute(statement)
-    finally:
-        await bare.close()

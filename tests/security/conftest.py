@@ -36,9 +36,9 @@ def superuser_url(servers: TestServers) -> Iterator[str]:
     """A database for the roles, as the superuser of its server finds it."""
     servers.must_be_ours()  # roles are the whole server's, and the tests' have passwords that everybody knows
     name = f"{servers.names}roles"
-    asyncio.run(_execute(servers.database_url, f"CREATE DATABASE {name}"))
+    asyncio.run(servers.execute(f"CREATE DATABASE {name}"))
     yield servers.sibling(name)
-    asyncio.run(_execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(servers.execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +55,3 @@ async def superuser(superuser_url: str) -> AsyncIterator[asyncpg.Connection]:
     bare = await asyncpg.connect(superuser_url)
     yield bare
     await bare.close()
-
-
-async def _execute(database_url: str, statement: str) -> None:
-    bare = await asyncpg.connect(database_url)
-    try:
-        await bare.execute(statement)
-    finally:
-        await bare.close()

@@ -95,28 +95,38 @@ async def test_only_what_is_asked_for_is_redriven(
     rest = (await badgectl(badges, "dlq", "redrive", "--yes", "--json", "--rate", "3")).json
     assert rest["published_by_reason"] == {"badge_not_found": 2, "malformed_json": 1, "not_utf8": 1}
 
-    redriven = await connection.fetchval("SELECT max(rejected_at) FROM rejected_requests")
+    latest = await connection.fetchval("SELECT max(rejected_at) FROM rejected_requests")
     await connection.execute("UPDATE rejected_requests SET redriven_at = NULL")
     await connection.execute("UPDATE rejected_requests SET timestamp_ms = 1 WHERE reason = 'not_utf8'")
     missing = await badgectl(badges, "dlq", "redrive", "--dry-run", "--json")
     assert (missing.code, missing.json["published"], missing.json["letter_not_found"]) == (1, 6, 1)
-    until = (redriven + timedelta(seconds=1)).isoformat()
+    until = (latest + timedelta(seconds=1)).isoformat()
     assert (await badgectl(badges, "dlq", "redrive", "--dry-run", "--json", "--since", until)).json["published"] == 0
+
+
+async def reject(place: Installation, connection: asyncpg.Connection, demo: DemoTenant, *, count: int) -> None:
+    """Have so many requests rejected, and stop the worker that did it."""
+    worker = await place.worker().ready()
+    await put(place.kafka, *(asking(demo, "late", participant_id=f"u{n}") for n in range(count)))
+    await rejections(connection, count)
+    await letters(place, count)
+    worker.stop()
+
+
+async def redriven(connection: asyncpg.Connection, count: int) -> None:
+    """Return once so many are noted as redriven."""
+    async with asyncio.timeout(20):
+        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < count:
+            await asyncio.sleep(0.02)
 
 
 async def test_interrupted_redrive_goes_on_where_it_stopped(
     badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
 ) -> None:
-    worker = await badges.worker().ready()
-    await put(badges.kafka, *(asking(demo, "late", participant_id=f"u{n}") for n in range(40)))
-    await rejections(connection, 40)
-    await letters(badges, 40)
-    worker.stop()
+    await reject(badges, connection, demo, count=40)
 
     redriving = await begin(badges, "dlq", "redrive", "--yes", "--rate", "10", "--json")
-    async with asyncio.timeout(20):
-        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < 3:
-            await asyncio.sleep(0.02)
+    await redriven(connection, 3)
     redriving.send_signal(2)
     stopped = await ended(redriving)
     assert (stopped.code, stopped.json["complete"]) == (130, False)
@@ -132,15 +142,9 @@ async def test_interrupted_redrive_goes_on_where_it_stopped(
 async def test_redriving_waits_for_nobody_and_two_at_once_are_one_too_many(
     badges: Installation, connection: asyncpg.Connection, demo: DemoTenant
 ) -> None:
-    worker = await badges.worker().ready()
-    await put(badges.kafka, *(asking(demo, "late", participant_id=f"u{n}") for n in range(10)))
-    await rejections(connection, 10)
-    await letters(badges, 10)
-    worker.stop()
+    await reject(badges, connection, demo, count=10)
     first = await begin(badges, "dlq", "redrive", "--yes", "--rate", "0.5", "--json")
-    async with asyncio.timeout(20):
-        while await connection.fetchval("SELECT count(redriven_at) FROM rejected_requests") < 1:
-            await asyncio.sleep(0.02)
+    await redriven(connection, 1)
     second = await badgectl(badges, "dlq", "redrive", "--yes", "--json")
     assert (second.code, second.out) == (1, "")
     assert "another `badgectl dlq redrive` is at work" in second.err
