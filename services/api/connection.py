@@ -20,6 +20,12 @@ MOST_DRAINED = 16 * 1024 * 1024
 """Bytes of a body that are passed over once its request is answered: closing at once could lose the answer."""
 
 
+MOST_BESIDE_BODY = 128 * 1024
+"""Bytes of chunks' sizes and extensions, and of trailers, with not one byte of the body among them."""
+
+MOST_QUEUED = 100
+"""Requests that were sent before the answer to an earlier one: what comes behind them is not answered."""
+
 LONGEST_TARGET = 64 * 1024 - 1
 """The parser's own limit, in bytes."""
 
@@ -43,7 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._head_bytes = 0
         self._drained = 0
-        self._last = b""
+        self._beside_body = 0
+        self._last = self._again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for a request; refuse the connection when there are too many."""
@@ -57,11 +64,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take in what came, and see whether more is owed."""
         self._drained = self._drained + len(data) if self._is_draining() else 0
         self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
-        self._last = data
-        super().data_received(data)
+        self._beside_body = self._beside_body + len(data) if self._is_in_body else 0
+        self._again = data
+        while self._again:
+            self._last, self._again = self._again, b""
+            super().data_received(self._last)
         self._last = b""
         if self._drained > MOST_DRAINED:
             self.transport.close()
+        if self._is_in_body and self._beside_body > MOST_BESIDE_BODY:
+            self._end(malformed_request())
         if self._is_in_head and self._head_bytes > INCOMPLETE_HEAD_BYTES:
             self._end(head_too_large())
         self._watch()
@@ -91,12 +103,31 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a head."""
         self._is_in_head = True
+        self._head_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of a head; those behind a body (trailers) nobody reads."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._beside_body = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Take the next request up; read no more before the queue is empty."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def on_headers_complete(self) -> None:
         """Refuse what the parser lets through: RFC 9112 wants one Host, and we know no coding but `chunked`."""
         self._is_in_head = False
-        if self._is_upgrade():
+        if self.parser.get_method() == b"CONNECT" or len(self.pipeline) >= MOST_QUEUED:
+            raise malformed_request()
+        if self.parser.should_upgrade():
             return
         if len(self.url) > LONGEST_TARGET:
             raise head_too_large()
@@ -112,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The last byte of a body."""
-        if self._is_upgrade():
+        if self.parser.should_upgrade():
             return
         self._is_in_body = False
         super().on_message_complete()
@@ -134,11 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         head = b"\r\n".join([self.parser.get_method() + b" " + self.url + b" HTTP/1.1", *lines, b"", b""])
         self.parser = httptools.HttpRequestParser(self)
-        self._last = head + rest
-        super().data_received(self._last)
-
-    def _is_upgrade(self) -> bool:
-        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+        self._again = head + rest
 
     def _is_draining(self) -> bool:
         """The request is answered, its body still comes."""

@@ -53,6 +53,22 @@ async def test_half_of_a_call_behind_a_whole_one_is_waited_for(connection: RawCo
     assert (await connection.answer()).status == 200
 
 
+async def test_calls_that_are_always_sent_by_halves_are_no_long_head(connection: RawConnection, key: str) -> None:
+    call = head("GET", BADGES, key, "X-Padding: " + "x" * 2000)
+    await connection.send(call[:1000])
+    for _ in range(100):
+        await connection.send(call[1000:] + call[:1000])
+        assert (await connection.answer()).status == 200
+
+
+async def test_of_very_many_calls_sent_at_once_the_first_are_answered(connection: RawConnection) -> None:
+    """The others would have to be kept in memory; the caller sees that the connection ends, and sends them again."""
+    await connection.send(head("GET", "/nothing") * 1000)
+    for _ in range(100):
+        assert (await connection.answer()).status == 404
+    assert len(await connection.reader.read()) < 5000
+
+
 async def test_body_in_chunks_is_read_whole(connection: RawConnection, key: str) -> None:
     await connection.send(head("POST", AWARD, key, JSON, "Transfer-Encoding: chunked"))
     for byte in BODY:
@@ -105,6 +121,13 @@ async def test_request_to_upgrade_is_passed_over_and_its_body_read(connection: R
             assert (await connection.answer()).status == 200
     await connection.send(head("GET", BADGES, key, *upgrade))
     assert (await connection.answer()).status == 200
+
+
+async def test_very_many_requests_to_upgrade_are_answered_like_others(connection: RawConnection, key: str) -> None:
+    upgrade = head("GET", BADGES, key, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAA")
+    await connection.send(upgrade * 1000)
+    for _ in range(100):
+        assert (await connection.answer()).status == 200
 
 
 async def test_large_body_is_refused_by_its_length_unread(connection: RawConnection, key: str) -> None:

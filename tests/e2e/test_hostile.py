@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import asyncpg
 import httpx
@@ -10,7 +11,7 @@ import pytest
 from processes import Service
 from raw_http import exchange, head, raw_connection
 from shared import GAMIFY, Tenant
-from strict_gateway import AWARD, BADGES, CHUNKED, JSON, chunk
+from strict_gateway import AWARD, BADGES, CHUNKED, JSON, MIB, chunk
 
 VALID = b'{"participant_id":"u","badge_code":"power_user"}'
 
@@ -30,6 +31,8 @@ NOT_HTTP = {
     "giant header": (head("GET", "/", "X: " + "x" * 100_000), 431),
     "giant key": (head("GET", BADGES, "X-API-Key: " + "x" * 100_000), 431),
     "giant path": (head("GET", "/" + "x" * 100_000), 431),
+    "a tunnel to a path": (head("CONNECT", "/"), 400),
+    "a tunnel to a URL": (head("CONNECT", "http://a/"), 400),
     "20,000 headers": (head("GET", "/", *(f"X-{number}: x" for number in range(20_000))), 431),
 }
 
@@ -53,6 +56,22 @@ async def test_chunked_body_that_is_broken_in_the_middle_is_400(gateway: Service
         answer = await connection.answer()
         assert (answer.status, answer.problem["code"]) == (400, "bad_request")
         assert await connection.ended()
+
+
+@pytest.mark.parametrize("endless", [b"a: b\r\n", b"a" * 100], ids=["trailers", "trailer"])
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_trailers_without_end_are_not_kept(*, endless: bytes, is_known: bool, gateway: Service, key: str) -> None:
+    """Whether the body is awaited, or was refused before it came."""
+    async with raw_connection(gateway.url) as connection:
+        await connection.send(
+            head("POST", AWARD, key if is_known else "X-API-Key: none", JSON, CHUNKED) + b"0\r\na: b\r\n"
+        )
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 8 * MIB:
+                await connection.send(endless * 500)
+                sent += len(endless) * 500
+        assert sent < 8 * MIB
 
 
 async def test_caller_that_hangs_up_is_no_failure_of_ours(
