@@ -32,6 +32,24 @@ def test_demo_makes_new_keys_where_the_database_does_not_know_the_old_ones(datab
     assert set(KEY.findall(first.out)).isdisjoint(KEY.findall(again.out))
 
 
+def test_demo_makes_new_keys_where_an_old_one_was_revoked(database_url: str, tmp_path: Path) -> None:
+    first = demo(database_url, tmp_path)
+    environment = {"BADGES_DATABASE_URL": database_url}
+    listed = run_badgectl("keys", "list", "demo", "--json", environment=environment, folder=tmp_path)
+    (key, *_) = json.loads(listed.out)
+    assert run_badgectl("keys", "revoke", key["id"], environment=environment, folder=tmp_path).code == 0
+    again = demo(database_url, tmp_path)
+    assert set(KEY.findall(first.out)).isdisjoint(KEY.findall(again.out))
+
+
+def test_demo_shows_the_same_keys_again_to_an_operator_who_may_not_read_hashes(
+    operator_url: str, tmp_path: Path
+) -> None:
+    first, again = demo(operator_url, tmp_path), demo(operator_url, tmp_path)
+    assert len(set(KEY.findall(first.out))) == 4, first.err
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+
+
 def test_keys_are_for_their_owner_alone(database_url: str, tmp_path: Path) -> None:
     demo(database_url, tmp_path)
     assert (tmp_path / ".badges").stat().st_mode & 0o077 == 0
