@@ -42,15 +42,21 @@ class OutboxDepth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockHolder:
-    """The database session that holds the relay's lock; `address` is None on a local socket.
+    """The database session that holds the relay's lock.
 
-    What Postgres hides from this user is None too.
+    `address` is None on a local socket. Of another role's session Postgres hides `address` and `since` from a user
+    without `pg_read_all_stats`: then both are None.
     """
 
     pid: int
     application: str | None
     address: str | None
     since: datetime | None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nothing can be said of where it comes from."""
+        return self.since is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """The service at work: its gateways and workers, the relay, and whether Kafka and Postgres belong together."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import httpx
 from aiokafka.client import AIOKafkaClient
 
 from badgectl.doctor_findings import Check, Finding, failure, fine, warning
+from badgectl.lag_text import holder_text
 from badgectl.right_cluster import check_cluster
 from devstack.readyz import failing_checks
 from messaging.kafka_facts import count_members
@@ -49,13 +50,23 @@ def installation_checks(client: AIOKafkaClient, kafka: KafkaSettings, database: 
         await check_cluster(kafka, database)
         return [fine("this Kafka and this database are of one installation, or no worker has run yet")]
 
-    async def look_at_watermark() -> Sequence[Finding]:
+    async def find_relay() -> RelayLag:
         async with database.reading() as connection:
-            relay = await find_relay_lag(connection)
-        # After Postgres: the number in Kafka is moved first, and would seem to be behind.
-        return [judge_watermark(await read_watermark(client, topics_of(kafka)), relay)]
+            return await find_relay_lag(connection)
 
-    return [Check(name="cluster", look=look_at_cluster), Check(name="watermark", look=look_at_watermark)]
+    async def compare() -> Sequence[Finding]:
+        return await look_at_watermark(find_relay, lambda: read_watermark(client, topics_of(kafka)))
+
+    return [Check(name="cluster", look=look_at_cluster), Check(name="watermark", look=compare)]
+
+
+async def look_at_watermark(
+    find_relay: Callable[[], Awaitable[RelayLag]], read: Callable[[], Awaitable[int | None]]
+) -> Sequence[Finding]:
+    """Compare the watermark in Kafka with Postgres before and after it, while the relay may move all of them."""
+    before = await find_relay()
+    watermark = await read()
+    return [judge_watermark(watermark, before=before, after=await find_relay())]
 
 
 async def look_at_processes(urls: Sequence[str]) -> Sequence[Finding]:
@@ -94,12 +105,16 @@ def judge_relay(relay: RelayLag) -> Finding:
         return failure(waits if holder else f"no relay leads; {waits}", remedy)
     if holder is None:
         return warning("no relay leads", "start a worker: the relay is a part of it")
-    return fine(f"{holder.application or 'unknown'} at {holder.address or 'a local socket'} leads; {waits}")
+    return fine(f"{holder_text(holder)} leads; {waits}")
 
 
-def judge_watermark(watermark: int | None, relay: RelayLag) -> Finding:
-    """Judge whether what Kafka holds as published can be true."""
-    mirror, highest = relay.mirror.watermark, relay.mirror.highest
+def judge_watermark(watermark: int | None, *, before: RelayLag, after: RelayLag) -> Finding:
+    """Judge whether what Kafka held as published between two looks at Postgres can be true.
+
+    A relay at work gives a number first, moves Kafka's watermark next and the mirror last: Kafka is not behind the
+    earlier mirror, nor above the later highest number.
+    """
+    mirror, highest = before.mirror.watermark, after.mirror.highest
     told = f"Kafka {'none' if watermark is None else watermark}, Postgres {mirror}, highest number given {highest}"
     if watermark is not None and watermark > highest:
         return failure(
@@ -108,7 +123,7 @@ def judge_watermark(watermark: int | None, relay: RelayLag) -> Finding:
     if (watermark or 0) < mirror:
         said = f"{told}: Kafka has lost the relay's offsets, or is another cluster"
         remedy = f'{_RUNBOOK}, "The watermark is below the mirror"; without claimed rows the next relay mends it'
-        return failure(said, remedy) if relay.outbox.claimed_batches else warning(said, remedy)
+        return failure(said, remedy) if after.outbox.claimed_batches else warning(said, remedy)
     return fine(told)
 
 

@@ -12,6 +12,7 @@ from badgectl import addresses
 from badgectl.doctor_findings import Finding, failure, fine, warning
 from badgectl.failures import CommandError
 from messaging.settings import KafkaSettings
+from telemetry.logs_settings import LogSettings
 
 PREFIX = "BADGES_"
 SERVICES = {"BADGES_API_": "api.settings:ApiSettings", "BADGES_WORKER_": "award_worker.settings:WorkerSettings"}
@@ -23,9 +24,10 @@ _OURS = ("BADGES_DATABASE_URL", "BADGES_URL", "BADGES_KEY", "BADGES_STACK", "BAD
 async def look_at_settings() -> Sequence[Finding]:
     """Read what is set as the services and this command line read it."""
     findings = [*_unreadable("Kafka", addresses.kafka_settings), *_unreadable("Postgres", addresses.database_url)]
-    services = [_settings_at(place) for prefix, place in SERVICES.items() if _is_set(prefix)]
-    findings += [found for kind in services for found in _unfit(kind)]
-    findings += [*_unread([KafkaSettings, *services])]
+    kinds: list[type[BaseSettings]] = [LogSettings]
+    kinds += [_settings_at(place) for prefix, place in SERVICES.items() if _is_set(prefix)]
+    findings += [found for kind in kinds for found in _unfit(kind)]
+    findings += [*_unread([KafkaSettings, *kinds])]
     number = sum(name.startswith(PREFIX) for name in os.environ)
     place = f"{number} from the environment" if number else f"those of the stack here ({addresses.STACK_FILE})"
     return findings or [fine(f"can be read: {place}")]

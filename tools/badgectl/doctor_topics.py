@@ -14,6 +14,8 @@ INTERNAL = ("__consumer_offsets", "__transaction_state")
 
 SAFE_IN_SYNC = 2
 
+_NOTHING = warning("none of our topics is there: nothing to judge", "`badgectl topics` creates them")
+
 
 def topic_checks(client: AIOKafkaClient, topics: Topics) -> Sequence[Check]:
     """Return what is checked of the topics."""
@@ -79,6 +81,8 @@ def judge_partitions(topics: Topics, found: Mapping[str, TopicFacts]) -> Sequenc
 
 def judge_settings(topics: Topics, found: Mapping[str, TopicFacts]) -> Sequence[Finding]:
     """Judge how long and how records are kept."""
+    if not found:
+        return [_NOTHING]
     wrong = [
         finding
         for rule in RULES
@@ -101,6 +105,8 @@ def _judged(rule: TopicRule, topic: TopicFacts) -> Iterator[Finding]:
 
 def judge_copies(found: Mapping[str, TopicFacts], *, brokers: int) -> Sequence[Finding]:
     """Judge how many copies there are of each record, and how many must have it before it is acknowledged."""
+    if not found:
+        return [_NOTHING]
     findings = [finding for topic in found.values() for finding in _judged_copies(topic)]
     single = sorted(topic.name for topic in found.values() if _fewest_copies(topic) == 1)
     if single:

@@ -44,6 +44,14 @@ def lag_text(sample: LagSample) -> RenderableType:
     return Group(*parts, facts)
 
 
+def holder_text(holder: LockHolder) -> str:
+    """Which relay it is, and where; Postgres tells the address of another role's session to few."""
+    name = holder.application or "unknown"
+    if holder.is_hidden:
+        return f"{name} (address unknown)"
+    return f"{name} at {holder.address or 'a local socket'}"
+
+
 def _requests_json(kafka: KafkaSample, at: datetime) -> Mapping[str, object]:
     return {
         "partitions": [
@@ -124,7 +132,7 @@ def _holder(holder: LockHolder | None) -> str:
     if holder is None:
         return "nobody holds the lock: no relay leads"
     since = "" if holder.since is None else f", since {format_instant(holder.since)}"
-    return f"{holder.application or 'unknown'} at {holder.address or 'a local socket'}, backend {holder.pid}{since}"
+    return f"{holder_text(holder)}, backend {holder.pid}{since}"
 
 
 def _watermarks(sample: LagSample) -> Iterator[str]:

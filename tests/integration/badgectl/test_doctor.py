@@ -10,6 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from badgectl.doctor_service import look_at_watermark
 from builders import award_request, publish
 from devstack.seed import DemoTenant
 from messaging.group_offsets import open_client
@@ -18,6 +19,9 @@ from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
 from operator_commands import Ended, badgectl
 from processes import Installation
+from storage.database import Database
+from storage.lag import RelayLag, find_relay_lag
+from storage.server_facts import find_server
 
 NOWHERE = "127.0.0.1:1"
 Told: TypeAlias = Sequence[Mapping[str, Any]]
@@ -217,6 +221,48 @@ async def test_postgres_that_may_lose_commits_or_takes_none_is_told(
     assert "it takes no writes" in said
 
 
+async def test_operator_counts_the_connections_of_everybody(
+    operator_url: str, connection: asyncpg.Connection, database_url: str
+) -> None:
+    others = [await asyncpg.connect(database_url) for _ in range(3)]
+    operator = Database(operator_url, application="tests")
+    try:
+        async with operator.reading() as reading:
+            counted = (await find_server(reading)).connections
+    finally:
+        await operator.close()
+        for other in others:
+            await other.close()
+    assert counted >= len([connection, *others]) + 1
+
+
+async def test_relay_is_told_by_its_name_where_its_address_is_hidden(worker: Installation, operator_url: str) -> None:
+    (seen,) = await found(worker, "relay")
+    assert seen["said"].startswith("badges-award-worker-relay at 127.0.0.1 leads")
+    (told,) = await found(worker, "relay", BADGES_DATABASE_URL=operator_url)
+    assert told["said"].startswith("badges-award-worker-relay (address unknown) leads")
+    lag = await badgectl(worker, "lag", environment={"BADGES_DATABASE_URL": operator_url})
+    assert "badges-award-worker-relay (address unknown)" in lag.out
+
+
+async def test_relay_that_publishes_while_the_watermark_is_compared_is_well(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    async def find_relay() -> RelayLag:
+        async with database.reading() as reading:
+            return await find_relay_lag(reading)
+
+    async def publish_and_read() -> int:
+        number: int = await connection.fetchval("SELECT nextval('outbox_emit_seq')")
+        await connection.execute("UPDATE relay_state SET emit_seq = $1", number)
+        return number
+
+    for number in (1, 2):
+        (finding,) = await look_at_watermark(find_relay, publish_and_read)
+        told = f"Kafka {number}, Postgres {number - 1}, highest number given {number}"
+        assert (finding.level, finding.said) == ("ok", told)
+
+
 @pytest.mark.parametrize(("seconds", "level"), [(30, "warning"), (-300, "failure")])
 async def test_clock_of_postgres_that_goes_wrong_is_told(
     badges: Installation, connection: asyncpg.Connection, seconds: int, level: str
@@ -270,6 +316,16 @@ async def test_settings_that_nobody_reads_or_that_are_wrong_are_told(badges: Ins
     assert said["BADGES_KAFKA_PREFIXX is set, and nothing reads it"] == ("warning", "is BADGES_KAFKA_PREFIX meant?")
     (wrong,) = [text for text, (level, _) in said.items() if level == "failure"]
     assert wrong.startswith("BADGES_WORKER_BATCH_SIZE: Input should be a valid integer")
+
+
+async def test_settings_of_the_log_are_known_and_judged(badges: Installation) -> None:
+    (right,) = await found(badges, "settings", BADGES_LOG_FORMAT="json")
+    assert right["level"] == "ok"
+    told = await found(badges, "settings", BADGES_LOG_FROMAT="json", BADGES_LOG_HASH_KEY="too short")
+    said = {each["said"].partition(":")[0]: (each["level"], each["remedy"]) for each in told}
+    assert said["BADGES_LOG_FROMAT is set, and nothing reads it"] == ("warning", "is BADGES_LOG_FORMAT meant?")
+    assert said["BADGES_LOG_HASH_KEY"][0] == "failure"
+    assert "too short" not in str(told)
 
 
 async def test_gateway_that_is_not_ready_says_which_of_its_checks_fails(

@@ -7,13 +7,14 @@ import pytest
 from badgectl.doctor_clocks import judge_clock
 from badgectl.doctor_findings import Finding, Level
 from badgectl.doctor_kafka import judge_folder, judge_releases, judge_settings
-from badgectl.doctor_service import judge_workers
+from badgectl.doctor_service import judge_watermark, judge_workers
 from badgectl.doctor_topics import judge_copies, judge_partitions, names_of
 from badgectl.doctor_topics import judge_settings as judge_topic_settings
 from builders import NOON
 from messaging.kafka_facts import LogFolder, PartitionFacts, TopicFacts
 from messaging.lag import PartitionLag
 from messaging.topics import Topics, new_topics
+from storage.lag import OutboxDepth, RelayLag, RelayMirror
 
 TOPICS = Topics("t_")
 GIB = 1024**3
@@ -58,6 +59,13 @@ def test_topics_that_we_make_are_well_on_as_many_brokers_as_they_have_copies(cop
     judged = [*judge_partitions(TOPICS, made), *judge_topic_settings(TOPICS, made)]
     assert {finding.level for finding in judged} == {Level.OK}
     assert [each.level for each in judge_copies(made, brokers=copies)] == [Level.WARNING if copies == 1 else Level.OK]
+
+
+def test_topics_that_are_not_there_are_not_called_right() -> None:
+    judged = [*judge_topic_settings(TOPICS, {}), *judge_copies({}, brokers=3)]
+    assert {(each.level, each.said) for each in judged} == {
+        (Level.WARNING, "none of our topics is there: nothing to judge")
+    }
 
 
 def test_partitions_without_a_leader_and_unlike_numbers_are_told() -> None:
@@ -141,3 +149,30 @@ def test_requests_that_were_lost_or_are_held_are_told_beside_the_rest() -> None:
     found = workers(1, committed=3, following=5, readable=6)
     assert [each.level for each in found] == [Level.OK, Level.FAILURE, Level.WARNING]
     assert [each.said.split()[0] for each in found] == ["1", "2", "3"]
+
+
+def relay(*, mirror: int, highest: int, claimed: int = 0) -> RelayLag:
+    return RelayLag(
+        outbox=OutboxDepth(batches=claimed, messages=claimed, claimed_batches=claimed, oldest_seconds=None),
+        mirror=RelayMirror(watermark=mirror, moved_at=NOON, highest=highest),
+        holder=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("watermark", "before", "after", "level"),
+    [
+        (100, relay(mirror=100, highest=100), relay(mirror=100, highest=100), Level.OK),
+        (None, relay(mirror=0, highest=0), relay(mirror=0, highest=0), Level.OK),
+        # The relay has published once more: after the first look, and after Kafka has answered.
+        (101, relay(mirror=100, highest=100), relay(mirror=101, highest=101), Level.OK),
+        (100, relay(mirror=100, highest=100), relay(mirror=101, highest=101, claimed=1), Level.OK),
+        (102, relay(mirror=100, highest=100), relay(mirror=101, highest=101), Level.FAILURE),
+        (99, relay(mirror=100, highest=100), relay(mirror=100, highest=100), Level.WARNING),
+        (None, relay(mirror=100, highest=101), relay(mirror=100, highest=101, claimed=1), Level.FAILURE),
+    ],
+)
+def test_watermark_is_judged_by_what_was_true_around_it(
+    watermark: int | None, before: RelayLag, after: RelayLag, level: Level
+) -> None:
+    assert judge_watermark(watermark, before=before, after=after).level is level
