@@ -102,6 +102,11 @@ async def commits_of(
         await asyncio.sleep(RETRY_SECONDS)
 
 
+def is_of_topic(commit: OffsetAndMetadata, topic_id: UUID | None) -> bool:
+    """Whether it counts records of this topic; without a text that tells, it is believed."""
+    return commit.metadata in ("", str(topic_id))
+
+
 async def first_offsets(client: AIOKafkaClient, topic: str, partitions: Collection[int]) -> Mapping[int, int]:
     """Return each partition's first offset that is still kept. Retries without end; raises KafkaError."""
     return await _log_offsets(client, topic, partitions, at=_EARLIEST, isolation=_UNCOMMITTED)

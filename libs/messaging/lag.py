@@ -12,11 +12,14 @@ from aiokafka.errors import KafkaError
 from domain.explanations import RequestsWaiting
 from messaging.award_requested import request_key
 from messaging.group_offsets import (
+    commits_of,
     committed_offsets,
     end_offsets,
     first_offsets,
+    is_of_topic,
     partitions_of,
     readable_offsets,
+    topic_id_of,
 )
 from messaging.outbox_payload import hash_of_key
 from messaging.topics import WATERMARK_PARTITION, Topics
@@ -66,7 +69,9 @@ async def read_lag(client: AIOKafkaClient, topics: Topics) -> Sequence[Partition
     topic = topics.award_requests
     partitions = await partitions_of(client, topic)
     # Committed before end: the other way round a partition could seem to be ahead of its own log.
-    committed = await committed_offsets(client, topics.worker_group, topic, partitions)
+    topic_id = await topic_id_of(client, topic)
+    commits = await commits_of(client, topics.worker_group, topic, partitions)
+    committed = {number: commit.offset for number, commit in commits.items() if is_of_topic(commit, topic_id)}
     first = await first_offsets(client, topic, partitions)
     end = await end_offsets(client, topic, partitions)
     # After the end: the other way round what came in meanwhile would seem to be held.

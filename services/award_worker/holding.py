@@ -57,6 +57,7 @@ class Holding:
             self._metrics.brake_is_on.set(self._brake.is_on)
             if self._consumer is not None and self._brake.may_probe:
                 self._consumer.resume(*self._consumer.paused())
+                self._consumer = None
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _heed_operators(self) -> None:

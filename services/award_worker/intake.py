@@ -80,7 +80,7 @@ class Intake:
             fetch_max_wait_ms=100,
             listener=same_topic,
         )
-        same_topic.guard(lambda: subscriber.consumer)
+        same_topic.guard(lambda: subscriber.consumer, self._commits.settled)
 
         @subscriber
         async def award_requests(records: Records) -> None:

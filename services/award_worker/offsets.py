@@ -6,12 +6,12 @@ from typing import TypeAlias
 
 import structlog
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from award_worker.metrics import WorkerMetrics
 
 COMMIT_SECONDS = 10
+SETTLE_SECONDS = 3
 
 Commit: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
@@ -36,9 +36,9 @@ class OffsetCommits:
             self._under_way = asyncio.create_task(self._work_off())
 
     async def settled(self) -> None:
-        """Return when nothing is left to commit."""
+        """Return when nothing is left to commit, after 3 s at the latest."""
         if self._under_way is not None:
-            await self._under_way
+            await asyncio.wait([self._under_way], timeout=SETTLE_SECONDS)
 
     async def _work_off(self) -> None:
         while self._due:
@@ -46,6 +46,6 @@ class OffsetCommits:
             try:
                 async with asyncio.timeout(COMMIT_SECONDS):
                     await self._commit(offsets)
-            except (KafkaError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next commit covers it
                 self._metrics.commit_failures.inc()
                 log.warning("offsets.not_committed", error=repr(error), redelivery="harmless")

@@ -6,17 +6,17 @@ ends: nothing of what it holds is true of the new topic.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import NoReturn
 from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
-from messaging.group_offsets import commits_of, topic_id_of
+from messaging.group_offsets import commits_of, is_of_topic, topic_id_of
 from messaging.topics import Topics
 
 WATCH_SECONDS = 10
@@ -35,22 +35,29 @@ class SameTopic(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._topics = topics
         self._leave = leave
         self._consumer: Callable[[], AIOKafkaConsumer | None] = lambda: None
+        self._settled: Callable[[], Awaitable[None]] | None = None
         self._topic_id: UUID | None = None
+        self._unclear: Collection[TopicPartition] = ()
+        self._clearing: asyncio.Task[None] | None = None
 
-    def guard(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
-        """Say whose partitions these are; the consumer itself is made later."""
+    def guard(self, consumer: Callable[[], AIOKafkaConsumer | None], settled: Callable[[], Awaitable[None]]) -> None:
+        """Say whose partitions these are (it is made later), and how to wait for the commits under way."""
         self._consumer = consumer
+        self._settled = settled
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit with the id of the topic that was read.
+        """Commit with the id of the topic that was read. What another worker has by now it decides once more.
 
         Raises:
             KafkaError: not committed.
         """
         consumer = self._consumer()
-        if consumer is not None:
-            note = "" if self._topic_id is None else str(self._topic_id)
-            await consumer.commit({partition: (offset, note) for partition, offset in offsets.items()})
+        if consumer is None or self._topic_id is None:
+            return
+        ours = consumer.assignment() - set(self._unclear)
+        commits = {place: (offset, str(self._topic_id)) for place, offset in offsets.items() if place in ours}
+        if commits:
+            await consumer.commit(commits)
 
     async def watch(self) -> None:
         """Look every 10 s whether it is still the same topic."""
@@ -65,32 +72,43 @@ class SameTopic(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Let nothing be read before it is clear where each partition begins.
 
-        aiokafka would only log what fails here, and read on.
+        Beside the consumer, which sends no heartbeat while this runs.
         """
         consumer = self._consumer()
-        if consumer is None or not assigned:
-            return
-        try:
+        if consumer is not None and assigned:
             consumer.pause(*assigned)
+            self._unclear = assigned
+            self._clearing = asyncio.create_task(self._clear(consumer, assigned))
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's
+        """Have committed what was done, or the next worker does it again."""
+        if self._clearing is not None:
+            self._clearing.cancel()
+        if self._settled is not None:
+            await self._settled()
+
+    async def _clear(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
+        try:
             async with asyncio.timeout(KAFKA_SECONDS):
-                for partition in await self._of_another_topic(assigned):
-                    log.warning("topic.read_from_its_beginning", partition=partition.partition)
-                    consumer.seek(partition, 0)
+                strange = await self._of_another_topic(assigned)
+            for place in strange:
+                log.warning("topic.read_from_its_beginning", partition=place.partition)
+                consumer.seek(place, 0)
+            self._unclear = ()
             consumer.resume(*assigned)
+        except IllegalStateError:
+            log.info("assignment.superseded")
         except Exception:
             log.exception("assignment.failed")
             self._leave()
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Nothing to do: what was done is committed as it is done."""
-
     async def _of_another_topic(self, assigned: Collection[TopicPartition]) -> Collection[TopicPartition]:
         found = await self._found()
         self._meet(found)
-        topics, numbers = self._topics, [partition.partition for partition in assigned]
+        topics, numbers = self._topics, [place.partition for place in assigned]
         commits = await commits_of(self._producer.client, topics.worker_group, topics.award_requests, numbers)
-        strange = {number for number, commit in commits.items() if commit.metadata not in ("", str(found))}
-        return [partition for partition in assigned if partition.partition in strange]
+        strange = {number for number, commit in commits.items() if not is_of_topic(commit, found)}
+        return [place for place in assigned if place.partition in strange]
 
     async def _found(self) -> UUID:
         """The topic's id. A topic just made may be unknown to some brokers: retries without end."""

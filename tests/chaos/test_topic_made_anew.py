@@ -15,6 +15,8 @@ from aiokafka.structs import TopicPartition
 from builders import award_request, publish
 from devstack.seed import DemoTenant
 from domain.awards import AwardRequest
+from messaging.group_offsets import open_client
+from messaging.lag import read_lag
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics, topics_of
 from processes import Installation
@@ -76,6 +78,8 @@ async def test_offset_of_the_old_topic_does_not_skip_records_of_the_new_one(
     """A worker that hangs may commit it when the new topic is there."""
     await publish(badges.kafka, *requests(demo, "after", AFTER), partition=0)
     await commit(badges.kafka, BEFORE, note=str(uuid4()))
+    async with open_client(badges.kafka) as client:
+        assert sum(lag.waiting for lag in await read_lag(client, topics_of(badges.kafka))) == AFTER
     badges.worker()
     await awarded(connection, AFTER)
 
