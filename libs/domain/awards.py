@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID, uuid5
 
-from domain.badges import Badge
+from domain.badges import Badge, EarnedBadge
 from domain.errors import DomainError
 
 AWARD_NAMESPACE = UUID("6f6d1f0c-5d1b-5a0e-9a57-2f4f0f6c8f11")
@@ -161,7 +161,7 @@ class Answer:
     outcome: Outcome
 
 
-def is_already_earned(award: Award, request_id: str) -> bool:
+def is_already_earned(award: Award | EarnedBadge, request_id: str) -> bool:
     """Whether another request earned the award: a redelivered first request still hears `false`."""
     return award.request_id != request_id
 

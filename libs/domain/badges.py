@@ -53,3 +53,14 @@ class ParticipantBadge(NamedTuple):
     rarity: Rarity
     category: str | None
     earned_at: datetime | None
+
+
+class EarnedBadge(NamedTuple):
+    """A badge as it is now, and when and by which request a participant earned it."""
+
+    name: str
+    icon_url: str | None
+    rarity: Rarity
+    is_active: bool
+    earned_at: datetime
+    request_id: str

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.awards import Answer, Awarded, Outcome, RejectionReason
-from domain.badges import Badge, Rarity
+from domain.badges import Rarity
 from domain.times import format_instant, parse_instant
 from messaging.json_bytes import read_json, write_json
 
@@ -49,17 +49,6 @@ def decode_outcomes(value: bytes) -> Mapping[str, AwardedAnswer | RejectedAnswer
     if not isinstance(content, dict):
         raise ValueError("outcomes must be an object")  # noqa: TRY004 - one kind of failure
     return {request_id: _answer(outcome) for request_id, outcome in content.items()}
-
-
-def awarded_answer(badge: Badge, *, earned_at: datetime, already_earned: bool) -> AwardedAnswer:
-    """Say what became of an award, with the definition as it is."""
-    return AwardedAnswer(
-        badge_name=badge.name,
-        icon=badge.icon_url,
-        rarity=badge.rarity,
-        earned_at=earned_at,
-        already_earned=already_earned,
-    )
 
 
 def _outcome(outcome: Outcome) -> dict[str, object]:

@@ -1,16 +1,13 @@
 """What a participant has earned: the reads of the gateway."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
 
-from domain.awards import Award
-from domain.badges import Badge, ParticipantBadge, Rarity
-from storage.badges import badge_of
+from domain.badges import EarnedBadge, ParticipantBadge, Rarity
 from storage.database import Connection
 from storage.tables import awards, badges
 
@@ -73,9 +70,15 @@ def _list_query(*, earned_only: bool, has_codes: bool) -> Select[Any]:
     return query.where(badges.c.code.in_(bindparam("codes", expanding=True))) if has_codes else query
 
 
-_AWARD_COLUMNS = [awards.c[field.name] for field in fields(Award)]
-_FIND_AWARD = (
-    select(*(column.label(f"award_{column.name}") for column in _AWARD_COLUMNS), *badges.c)
+_FIND_EARNED = (
+    select(
+        badges.c.name,
+        badges.c.icon_url,
+        badges.c.rarity,
+        badges.c.is_active,
+        awards.c.earned_at,
+        awards.c.request_id,
+    )
     .join_from(awards, badges, awards.c.badge_id == badges.c.id)
     .where(
         awards.c.tenant_id == bindparam("tenant_id"),
@@ -86,13 +89,13 @@ _FIND_AWARD = (
 )
 
 
-async def find_award(
+async def find_earned_badge(
     connection: Connection, *, tenant_id: UUID, participant_id: str, badge_code: str
-) -> tuple[Award, Badge] | None:
-    """Return the participant's award of that code, with its badge as it stands; None if none."""
+) -> EarnedBadge | None:
+    """Return the badge of that code, if the participant has earned it."""
     parameters = {"tenant_id": tenant_id, "participant_id": participant_id, "code": badge_code}
-    row = (await connection.execute(_FIND_AWARD, parameters)).mappings().first()
+    row = (await connection.execute(_FIND_EARNED, parameters)).first()
     if row is None:
         return None
-    award = Award(**{column.name: row[f"award_{column.name}"] for column in _AWARD_COLUMNS})
-    return award, badge_of(row)
+    name, icon_url, rarity, is_active, earned_at, request_id = row
+    return EarnedBadge(name, icon_url, _RARITIES[rarity], is_active, earned_at, request_id)

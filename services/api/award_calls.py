@@ -10,15 +10,15 @@ from aiokafka.errors import KafkaError
 from cachetools import LRUCache
 
 from api.problems import ProblemError, award_pending, invalid, unavailable
-from domain.awards import Award, AwardRequest, RejectionReason, ReplyAddress, is_already_earned
-from domain.badges import Badge
+from domain.awards import AwardRequest, RejectionReason, ReplyAddress, is_already_earned
+from domain.badges import EarnedBadge
 from domain.errors import BadgeNotFoundError, ForbiddenError, StorageUnavailableError
-from messaging.award_outcomes import AwardedAnswer, RejectedAnswer, awarded_answer
+from messaging.award_outcomes import AwardedAnswer, RejectedAnswer
 from messaging.award_requested import encode_request
 from messaging.outcome_reader import OutcomeReader, TooManyWaitingError
 from messaging.topics import Topics
 from storage.database import Database
-from storage.participants import find_award
+from storage.participants import find_earned_badge
 
 ANSWER_SECONDS = 4.0
 READ_BACK_SECONDS = 1.0
@@ -57,7 +57,7 @@ class AwardCalls:
         if self._earned.get(award):  # unlike `in`, keeps those that are asked for often
             with suppress(StorageUnavailableError, TimeoutError):
                 found = await self._found(request)
-                if found is not None and found[1].is_active:
+                if found is not None and found.is_active:
                     return _answer_of(found, request)
         answer = await self._asked(request, deadline)
         self._earned[award] = True
@@ -104,9 +104,9 @@ class AwardCalls:
             raise award_pending()
         return _answer_of(found, request)
 
-    async def _found(self, request: AwardRequest) -> tuple[Award, Badge] | None:
+    async def _found(self, request: AwardRequest) -> EarnedBadge | None:
         async with asyncio.timeout(READ_BACK_SECONDS), self._database.querying() as connection:
-            return await find_award(
+            return await find_earned_badge(
                 connection,
                 tenant_id=request.tenant_id,
                 participant_id=request.participant_id,
@@ -114,10 +114,14 @@ class AwardCalls:
             )
 
 
-def _answer_of(found: tuple[Award, Badge], request: AwardRequest) -> AwardedAnswer:
-    award, badge = found
-    already_earned = is_already_earned(award, request.request_id)
-    return awarded_answer(badge, earned_at=award.earned_at, already_earned=already_earned)
+def _answer_of(found: EarnedBadge, request: AwardRequest) -> AwardedAnswer:
+    return AwardedAnswer(
+        badge_name=found.name,
+        icon=found.icon_url,
+        rarity=found.rarity,
+        earned_at=found.earned_at,
+        already_earned=is_already_earned(found, request.request_id),
+    )
 
 
 def _accepted(answer: AwardedAnswer | RejectedAnswer, request: AwardRequest) -> AwardedAnswer:

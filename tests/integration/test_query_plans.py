@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from storage.badges import list_badges
 from storage.database import Connection, Database
 from storage.explanations import find_explanation
-from storage.participants import find_award, list_participant_badges
+from storage.participants import find_earned_badge, list_participant_badges
 
 TENANT = UUID("11111111-1111-4111-8111-111111111111")
 OTHER = UUID("22222222-2222-4222-8222-222222222222")
@@ -143,7 +143,7 @@ async def test_admin_list_is_one_query_and_a_count_and_leaves_awards_alone(fille
 
 async def test_award_is_read_back_by_index(filled: Database) -> None:
     async def read(connection: Connection) -> None:
-        found = await find_award(connection, tenant_id=TENANT, participant_id=PARTICIPANT, badge_code="code_14")
+        found = await find_earned_badge(connection, tenant_id=TENANT, participant_id=PARTICIPANT, badge_code="code_14")
         assert found is not None
 
     (plan,) = await plans(filled, read)

@@ -13,10 +13,11 @@ from devstack.seed import DemoTenant
 from domain.awards import Award
 from domain.badges import Badge, NewBadge, ParticipantBadge, Rarity
 from domain.errors import BadgeCodeConflictError, DataRefusedError
+from storage.award_export import find_awards
 from storage.badges import create_badge, is_active_badge
 from storage.database import Database
 from storage.ledger import PostgresLedger
-from storage.participants import find_award, list_participant_badges
+from storage.participants import find_earned_badge, list_participant_badges
 
 
 async def define(database: Database, tenant_id: UUID, code: str = "extra", **fields: Any) -> Badge:
@@ -85,8 +86,11 @@ async def test_longest_id_and_metadata_are_kept_exactly(database: Database, live
     earned_at = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
     given = await give(database, extra, "🏅" * 255, metadata=metadata, earned_at=earned_at)
     async with database.reading() as connection:
-        found = await find_award(connection, tenant_id=live, participant_id="🏅" * 255, badge_code="🏅" * 50)
-    assert found == (given, extra)
+        found = await find_awards(connection, [given.key])
+        earned = await find_earned_badge(connection, tenant_id=live, participant_id="🏅" * 255, badge_code="🏅" * 50)
+    assert found == [(given, extra)]
+    assert earned is not None
+    assert (earned.earned_at, earned.request_id) == (earned_at, given.request_id)
 
 
 async def test_award_survives_deactivation(database: Database, live: UUID, connection: asyncpg.Connection) -> None:
@@ -207,7 +211,7 @@ async def test_environments_see_nothing_of_each_other(database: Database, demo: 
     await give(database, extra, "user_123")
     assert "extra" not in await codes(database, UUID(demo.test_id))
     async with database.reading() as connection:
-        found = await find_award(
+        found = await find_earned_badge(
             connection, tenant_id=UUID(demo.test_id), participant_id="user_123", badge_code="extra"
         )
     assert found is None

@@ -7,7 +7,7 @@ import pytest
 from builders import NOON, TENANT, award_request, badge
 from domain.awards import Answer, Award, Awarded, Outcome, Rejected, RejectionReason, ReplyAddress
 from domain.errors import DomainError
-from messaging.award_outcomes import AwardedAnswer, RejectedAnswer, awarded_answer, decode_outcomes, encode_outcomes
+from messaging.award_outcomes import AwardedAnswer, RejectedAnswer, decode_outcomes, encode_outcomes
 
 
 def awarded(*, already_earned: bool) -> Awarded:
@@ -43,7 +43,13 @@ def test_answers_are_read_as_they_were_written() -> None:
             earned_at=NOON + timedelta(microseconds=7),
             already_earned=False,
         ),
-        "b": awarded_answer(repeat.badge, earned_at=repeat.award.earned_at, already_earned=True),
+        "b": AwardedAnswer(
+            badge_name=repeat.badge.name,
+            icon=repeat.badge.icon_url,
+            rarity=repeat.badge.rarity,
+            earned_at=repeat.award.earned_at,
+            already_earned=True,
+        ),
         "c": RejectedAnswer(reason=RejectionReason.BADGE_NOT_FOUND, detail="Badge 'x' not found"),
     }
 
