@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pytest
 import yaml
+
+from absences import skip
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
 BASE = KUBERNETES / "base"
@@ -66,7 +67,7 @@ def built(folder: Path) -> Sequence[Manifest]:
     elif shutil.which("kustomize"):
         command = ["kustomize", "build", str(folder)]
     else:
-        pytest.skip("neither kubectl nor kustomize is on the PATH")
+        skip("neither kubectl nor kustomize is on the PATH")
     made = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     return [document for document in yaml.safe_load_all(made.stdout) if document]
 

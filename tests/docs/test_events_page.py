@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
+from absences import skip
 from builders import NOON, award_request, publish, raw_record
 from debian import debian_program
 from devstack import kafka_jars
@@ -111,7 +112,7 @@ def command(name: str, folder: Path) -> Sequence[str]:
     java = shutil.which("java")
     modules = [] if java is None else [java, "--list-modules"]
     if java is None or "jdk.compiler" not in subprocess.run(modules, capture_output=True, text=True, check=True).stdout:
-        pytest.skip("no Java development kit here")
+        skip("no Java development kit here")
     jars = kafka_jars.install(Console(stderr=True))
     return [java, "-cp", f"{jars}/*", str(source)]
 
