@@ -7,8 +7,10 @@ from pathlib import Path
 
 from deploy.manifests import (
     CLOUDNATIVE_PG,
+    PRODUCTION,
     STRIMZI,
     Manifest,
+    documents,
     environment,
     of_kind,
     our_workloads,
@@ -51,6 +53,21 @@ def test_kafka_has_the_settings_of_the_embedded_one(development: Sequence[Manife
     ):
         assert str(_kafka()["config"][name]).lower() == tested[name]
         assert container[f"KAFKA_{name.upper().replace('.', '_')}"] == tested[name]
+
+
+def test_the_pods_of_kafka_are_admitted_by_the_namespace() -> None:
+    (namespace,) = documents(PRODUCTION / "namespace.yaml")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    operators = the(written(STRIMZI), "Kafka", "badges-kafka")["spec"]["entityOperator"]
+    containers = {**_kafka()["template"], **operators["template"]}
+    assert containers.keys() == {"kafkaContainer", "topicOperatorContainer", "userOperatorContainer"}
+    for container in containers.values():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
 def test_topics_are_those_of_the_code() -> None:
