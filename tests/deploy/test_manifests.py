@@ -21,6 +21,7 @@ from deploy.manifests import (
     written,
 )
 
+SINGLE_EXAMPLES = tuple(KUBERNETES / "examples" / name for name in ("ingress.yaml", "traces-network-policy.yaml"))
 OLDEST = "1.30"  # as docs/deploying.md says
 NEWEST = kubernetes_validate.latest_version()
 OTHERS = ("keda.sh/", "kafka.strimzi.io/", "postgresql.cnpg.io/", "monitoring.coreos.com/")
@@ -36,7 +37,7 @@ def test_every_object_fits_the_schema_of_kubernetes(objects: Sequence[Manifest],
 
 @pytest.mark.parametrize("release", [OLDEST, NEWEST])
 def test_the_examples_fit_the_schema_of_kubernetes(release: str) -> None:
-    _validate([*written(CLOUDNATIVE_PG), *documents(KUBERNETES / "examples" / "ingress.yaml")], release)
+    _validate([*written(CLOUDNATIVE_PG), *(each for path in SINGLE_EXAMPLES for each in documents(path))], release)
 
 
 def test_the_schema_refuses_a_misspelt_field(objects: Sequence[Manifest]) -> None:
@@ -47,7 +48,7 @@ def test_the_schema_refuses_a_misspelt_field(objects: Sequence[Manifest]) -> Non
 
 
 def test_every_file_is_used() -> None:
-    used = {KUBERNETES / "examples" / "ingress.yaml"}
+    used = {*SINGLE_EXAMPLES}
     for path in KUBERNETES.rglob("kustomization.yaml"):
         (kustomization,) = documents(path)
         patches = [patch["path"] for patch in kustomization.get("patches", []) if "path" in patch]

@@ -81,6 +81,12 @@ def test_in_development_each_reaches_its_servers(development: Sequence[Manifest]
         assert _policies(development, "Ingress", labels) == {"servers-from-badges"}
 
 
+def test_the_example_opens_the_way_to_the_collector_for_those_that_send_traces(objects: Sequence[Manifest]) -> None:
+    example = documents(KUBERNETES / "examples" / "traces-network-policy.yaml")
+    reaching = [w.name for w in our_workloads(objects) if _policies(example, "Egress", w.labels)]
+    assert sorted(reaching) == sorted(SERVICES)
+
+
 def test_callers_reach_the_gateways_alone_and_prometheus_each_service(production: Sequence[Manifest]) -> None:
     reached = {w.name: _policies(production, "Ingress", w.labels) for w in our_workloads(production)}
     assert reached["badges-api"] == {"badges-callers", "badges-metrics"}

@@ -12,6 +12,7 @@ from award_worker.settings import WorkerSettings
 from badgectl import addresses
 from deploy.manifests import Manifest, Workload, environment, our_workloads, workload_named
 from messaging.settings import KafkaSettings
+from telemetry.logs_settings import LogSettings
 
 SAMPLES = {
     "BADGES_DATABASE_URL": "postgresql://badges@postgres/badges",
@@ -23,7 +24,8 @@ SAMPLES = {
 
 
 def test_every_setting_is_one_that_the_code_reads(objects: Sequence[Manifest]) -> None:
-    known = {"BADGES_DATABASE_URL", *_names(ApiSettings), *_names(WorkerSettings), *_names(KafkaSettings)}
+    kinds = (ApiSettings, WorkerSettings, KafkaSettings, LogSettings)
+    known = {"BADGES_DATABASE_URL", *(name for kind in kinds for name in _names(kind))}
     for workload in our_workloads(objects):
         assert environment(objects, workload).keys() <= known
 
