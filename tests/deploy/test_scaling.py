@@ -1,7 +1,9 @@
 """How many of each there may be."""
 
 import inspect
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 from api.settings import ApiSettings
 from deploy.manifests import (
@@ -17,6 +19,7 @@ from deploy.manifests import (
 )
 from messaging.topics import Topics, create_topics
 
+ROOT = Path(__file__).parents[2]
 WORKER_CONNECTIONS = 6  # a pool of 4, the relay's 2
 OPERATORS_CONNECTIONS = 20
 
@@ -69,4 +72,6 @@ def test_all_images_have_the_tag_of_one_release() -> None:
     (kustomization,) = documents(PRODUCTION / "kustomization.yaml")
     images = {image["name"]: image["newTag"] for image in kustomization["images"]}
     assert images.keys() == {"badges-api", "badges-award-worker", "badges-badgectl"}
-    assert len({*images.values()}) == 1
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {*images.values()} == {project["version"]}
+    assert f"ARG VERSION={project['version']}\n" in (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
