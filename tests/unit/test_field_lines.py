@@ -47,7 +47,7 @@ def test_other_preferences_are_none(lines: list[str]) -> None:
     assert not prefers(ASYNC, lines)
 
 
-@pytest.mark.timeout(2)
+@pytest.mark.timeout(2, func_only=True)
 @pytest.mark.parametrize("line", ['"' * 80_000, '"\\' * 40_000, "," * 80_000, 'a="' * 20_000])
 def test_hostile_lines_take_no_time(line: str) -> None:
     assert not prefers(ASYNC, [line])
