@@ -3,11 +3,13 @@
 import asyncio
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,6 +26,7 @@ from devstack.stack import RunningStack, bring_up, take_down, uninterrupted
 from devstack.stack_status import ProgramStatus, stack_status
 
 _INTERRUPTED = 130
+_LOOK_S = 1.0
 
 
 def up(
@@ -40,7 +43,7 @@ def up(
     folder, console = StackFolder.below(Path.cwd()), Console()
     wishes = Wishes(gateways=gateways, workers=workers, api_port=api_port)
     with _errors_told():
-        _interrupt_on_every_end()
+        interruption = _Interruption()
         try:
             stack = bring_up(folder, wishes, console, is_reset=reset)
         except KeyboardInterrupt as error:
@@ -48,7 +51,7 @@ def up(
         if detach:
             introduce(stack, console)
         else:
-            _stay(stack, console)
+            _stay(stack, console, interruption)
 
 
 def down() -> None:
@@ -96,23 +99,43 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _interrupt_on_every_end() -> None:
-    """Let SIGTERM and the end of the terminal do what Ctrl-C does.
+class _Interruption:
+    """Lets SIGTERM and the end of the terminal do what Ctrl-C does.
 
     A shell starts what it runs in the background with SIGINT ignored: without a handler of its own that signal,
     and whatever is turned into it, would be lost. That the end of the terminal is ignored is what nohup is for.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+
+    def __init__(self) -> None:
+        self._came = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if one has come: Python drops what is raised inside a finaliser."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        raise KeyboardInterrupt
 
 
-def _stay(stack: RunningStack, console: Console) -> None:
+def _ended(stack: RunningStack, interruption: _Interruption) -> int:
+    """Return the supervisor's exit code once it has ended."""
+    while True:
+        interruption.check()
+        with suppress(subprocess.TimeoutExpired):
+            return stack.supervisor.wait(_LOOK_S)
+
+
+def _stay(stack: RunningStack, console: Console, interruption: _Interruption) -> None:
     """Return when the stack has ended: at a signal, with the terminal, or without us."""
     try:
         introduce(stack, console)
         console.print("Ctrl-C stops everything.")
-        ended = stack.supervisor.wait()
+        ended = _ended(stack, interruption)
     except (KeyboardInterrupt, OSError):
         # The terminal may be gone.
         with suppress(OSError):
