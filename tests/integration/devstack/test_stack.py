@@ -171,8 +171,15 @@ def test_two_at_once_do_not_start_twice(folder: StackFolder) -> None:
         up(folder)
 
 
+def kill_supervisor(stack: dict[str, Any]) -> None:
+    """Return once it is gone: on a busy machine that takes a moment."""
+    supervisor = psutil.Process(stack["pids"]["supervisor"])
+    supervisor.kill()
+    psutil.wait_procs([supervisor], timeout=PATIENCE_S)
+
+
 def test_what_a_killed_supervisor_left_is_cleaned_up_by_the_next_up(stack: dict[str, Any], folder: StackFolder) -> None:
-    os.kill(stack["pids"]["supervisor"], signal.SIGKILL)
+    kill_supervisor(stack)
     orphans = [pid_of(stack, name) for name in ("api", "award_worker", "kafka", "postgres")]
     up(folder)
     assert not any(psutil.pid_exists(pid) for pid in orphans)
@@ -180,7 +187,7 @@ def test_what_a_killed_supervisor_left_is_cleaned_up_by_the_next_up(stack: dict[
 
 
 def test_what_a_killed_supervisor_left_is_cleaned_up_by_down(stack: dict[str, Any], folder: StackFolder) -> None:
-    os.kill(stack["pids"]["supervisor"], signal.SIGKILL)
+    kill_supervisor(stack)
     assert take_down(folder).left_over >= 4
     assert running(folder) == []
 
