@@ -18,7 +18,7 @@ up: $(READY) ## Run everything on the embedded stack (ARGS="--detach", "--worker
 
 # In the order of the files: the tests that wait longest come first, the quickest fill up the end.
 test: $(READY) ## Run the tests, but for those that need the whole machine or a Docker engine (ARGS="-k name", ARGS="-n 0" for one process)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole_backlog and not other_release and not containers" $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not whole_backlog and not other_release and not containers" $(ARGS)
 
 # Its tests remove their containers themselves: no need for the reaper of testcontainers, an image more.
 test-containers: $(READY) ## Build the images, and test them and docker-compose.yml for real (needs a Docker engine)
