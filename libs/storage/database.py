@@ -52,11 +52,12 @@ class Database:
         transaction pooler stands before Postgres.
         """
         limits = {} if is_pooled else _limits(statement_seconds)
+        pool_seconds = min(POOL_SECONDS, command_seconds)
         self._engine = create_engine(
             database_url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=min(POOL_SECONDS, command_seconds),
+            pool_timeout=pool_seconds,
             pool_recycle=1800,
             hide_parameters=True,  # a failed statement is logged: its parameters are participants and metadata
             connect_args={
@@ -68,6 +69,7 @@ class Database:
         )
         self._without_transactions = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.most_connections = pool_size
+        self._turns = _Turns(pool_size, pool_seconds)
 
     @property
     def connections_in_use(self) -> int:
@@ -78,21 +80,21 @@ class Database:
     async def reading(self) -> AsyncIterator[Connection]:
         """Lend a connection for reads; whatever was written on it is rolled back."""
         with storage_errors():
-            async with self._engine.connect() as connection:
+            async with self._turns, self._engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def querying(self) -> AsyncIterator[Connection]:
         """Lend a connection for a read of one statement: without BEGIN and ROLLBACK it is one round trip, not three."""
         with storage_errors():
-            async with self._without_transactions.connect() as connection:
+            async with self._turns, self._without_transactions.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection; commit when the context ends in peace, else roll back."""
         with storage_errors():
-            async with self._engine.begin() as connection:
+            async with self._turns, self._engine.begin() as connection:
                 yield connection
 
     async def close(self) -> None:
@@ -100,6 +102,24 @@ class Database:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._engine.dispose()
+
+
+class _Turns:
+    """Who comes first gets a connection first. SQLAlchemy's queue lets newcomers pass: some would wait for seconds."""
+
+    def __init__(self, connections: int, seconds: float) -> None:
+        self._free = asyncio.Semaphore(connections)
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        if self._free.locked():
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
 
 
 def _limits(statement_seconds: float | None) -> Mapping[str, str]:

@@ -92,3 +92,18 @@ async def test_survey_may_take_longer_than_a_transaction_of_a_service(
 async def test_unusable_url_is_said_at_once() -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         Database("sqlite:///x", application="tests")
+
+
+async def test_callers_get_connections_in_turn(database_url: str) -> None:
+    database = Database(database_url, application="tests", pool_size=3)
+    callers = [0] * 10
+
+    async def call(number: int) -> None:
+        while sum(callers) < 500:
+            async with database.querying() as connection:
+                await connection.execute(text("SELECT 1"))
+            callers[number] += 1
+
+    await asyncio.gather(*(call(number) for number in range(len(callers))))
+    await database.close()
+    assert max(callers) - min(callers) <= 3
