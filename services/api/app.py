@@ -29,6 +29,7 @@ from messaging.clients import check_compiled, create_producer, start_producer, s
 from messaging.outcome_reader import OutcomeReader
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
+from telemetry.garbage import look_less_often
 
 APPLICATION = "badges-api"
 START_RETRY_SECONDS = 0.25
@@ -52,6 +53,7 @@ def create_app(settings: ApiSettings, instruments: Instruments | None = None) ->
             asyncio.create_task(services.reader.run()),
             asyncio.create_task(services.authenticator.record_uses()),
         ]
+        look_less_often()
         try:
             yield
         finally:

@@ -45,6 +45,7 @@ from storage.ledger import PostgresLedger
 from storage.outbox import open_outbox
 from storage.schema import check_schema
 from storage.upkeep import trim_rejections
+from telemetry.garbage import look_less_often
 
 APPLICATION = "badges-award-worker"
 REST_SECONDS = 5
@@ -108,6 +109,7 @@ def create_worker(
     async def lifespan() -> AsyncIterator[None]:
         works = (relay.run, holding.run, same_topic.watch, lambda: _upkeep(settings, database))
         async with _closed_in_the_end(outcomes, producer, database), _at_work(*works, when=needed, leave=leave):
+            look_less_often()
             yield  # until the broker has stopped
             await relay.rest(REST_SECONDS)
 
