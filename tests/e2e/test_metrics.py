@@ -108,7 +108,8 @@ async def test_what_the_brake_holds_is_lag_and_each_dead_letter_has_its_reason(
 ) -> None:
     wrong = [award_request(tenant_id=demo.id, participant_id=f"user_{n}", badge_code="none") for n in range(60)]
     await publish(kafka, *wrong)
-    worker = await badges.worker(**BRAKE).ready()
+    worker = badges.worker(**BRAKE)
+    await worker.says("brake.holds")  # so soon that it may never have said that it is ready
     found = await until(
         lambda found: found["badges_worker_brake_is_on"] == found["badges_worker_brake_holds_total"] > 0, worker.url
     )
