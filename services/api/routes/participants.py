@@ -103,7 +103,7 @@ def _content(participant_id: str, rows: Sequence[ParticipantBadge]) -> bytes:
         }
         for code, name, description, icon_url, rarity, category, earned_at in rows
     ]
-    earned = sum(badge["earned"] is True for badge in badges)
+    earned = sum(row.earned_at is not None for row in rows)
     return write_json(
         {"participant_id": participant_id, "badges": badges, "total": len(badges), "earned_count": earned}
     )
