@@ -6,7 +6,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
 
 from domain.awards import Award, AwardRequest, LogPosition, RawRecord, ReplyAddress
 from domain.badges import Badge, Rarity
@@ -96,3 +97,16 @@ async def publish(kafka: KafkaSettings, *requests: AwardRequest, partition: int 
             await acknowledged
     finally:
         await stop_producer(producer)
+
+
+async def commit_for_workers(kafka: KafkaSettings, offset: int, *partitions: int, note: str = "") -> None:
+    """Commit the offset, with this text beside it, for the workers' group, which nobody is in."""
+    topics = topics_of(kafka)
+    places = [TopicPartition(topics.award_requests, partition) for partition in partitions]
+    consumer = AIOKafkaConsumer(**kafka.connection(), group_id=topics.worker_group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, (offset, note)))
+    finally:
+        await consumer.stop()

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Mapping
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from builders import award_request, publish
+from builders import award_request, commit_for_workers, publish
 from devstack.seed import DemoTenant
 from messaging.settings import KafkaSettings
 from messaging.topics import topics_of
@@ -17,19 +16,6 @@ from processes import Installation
 
 GOOD = 40
 BAD = 10
-
-
-async def reset_offsets(kafka: KafkaSettings) -> None:
-    """Set the offsets of the worker's group, which nobody is in, to the beginning."""
-    partitions = list(await committed(kafka))
-    group = topics_of(kafka).worker_group
-    consumer = AIOKafkaConsumer(**kafka.connection(), group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        await consumer.commit(dict.fromkeys(partitions, 0))
-    finally:
-        await consumer.stop()
 
 
 async def committed(kafka: KafkaSettings) -> Mapping[TopicPartition, int]:
@@ -60,7 +46,7 @@ async def test_requests_that_are_read_again_change_nothing(
     await publish(badges.kafka, *good, *bad)
     await all_read(badges.kafka)
     worker.stop()
-    await reset_offsets(badges.kafka)
+    await commit_for_workers(badges.kafka, 0, *(place.partition for place in await committed(badges.kafka)))
     assert set((await committed(badges.kafka)).values()) == {0}
     before = await connection.fetch("SELECT * FROM awards ORDER BY participant_id")
     await badges.worker().ready()

@@ -8,11 +8,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.structs import TopicPartition
 
-from builders import award_request, publish
+from builders import award_request, commit_for_workers, publish
 from devstack.seed import DemoTenant
 from domain.awards import AwardRequest
 from messaging.group_offsets import open_client
@@ -77,21 +75,8 @@ async def test_offset_of_the_old_topic_does_not_skip_records_of_the_new_one(
 ) -> None:
     """A worker that hangs may commit it when the new topic is there."""
     await publish(badges.kafka, *requests(demo, "after", AFTER), partition=0)
-    await commit(badges.kafka, BEFORE, note=str(uuid4()))
+    await commit_for_workers(badges.kafka, BEFORE, 0, note=str(uuid4()))
     async with open_client(badges.kafka) as client:
         assert sum(lag.waiting for lag in await read_lag(client, topics_of(badges.kafka))) == AFTER
     badges.worker()
     await awarded(connection, AFTER)
-
-
-async def commit(kafka: KafkaSettings, offset: int, *, note: str) -> None:
-    """Commit for the workers' group, which nobody is in."""
-    topics = topics_of(kafka)
-    partition = TopicPartition(topics.award_requests, 0)
-    consumer = AIOKafkaConsumer(**kafka.connection(), group_id=topics.worker_group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign([partition])
-        await consumer.commit({partition: (offset, note)})
-    finally:
-        await consumer.stop()
