@@ -1,72 +1,22 @@
 """`badgectl doctor` on real servers: what is well is told, and what is not, with what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 import asyncpg
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from badgectl.doctor_service import look_at_watermark
 from builders import award_request, publish
 from devstack.seed import DemoTenant
-from messaging.group_offsets import open_client
-from messaging.kafka_facts import find_topics
-from messaging.settings import KafkaSettings
-from messaging.topics import topics_of
-from operator_commands import Ended, badgectl
+from examinations import examined, found, levels
+from operator_commands import badgectl
 from processes import Installation
 from storage.database import Database
 from storage.lag import RelayLag, find_relay_lag
 from storage.server_facts import find_server
 
 NOWHERE = "127.0.0.1:1"
-Told: TypeAlias = Sequence[Mapping[str, Any]]
-
-
-async def examined(place: Installation, **environment: str) -> Ended:
-    return await badgectl(place, "doctor", "--json", environment=environment)
-
-
-async def found(place: Installation, check: str, **environment: str) -> Told:
-    """What the check says."""
-    return [each for each in (await examined(place, **environment)).json["checks"] if each["check"] == check]
-
-
-def levels(told: Told) -> Mapping[str, str]:
-    """The worst level of each check."""
-    worst: dict[str, str] = {}
-    for each in told:
-        order = ["ok", "warning", "failure"]
-        worst[each["check"]] = max(worst.get(each["check"], "ok"), each["level"], key=order.index)
-    return worst
-
-
-@asynccontextmanager
-async def administered(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**kafka.connection())
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
-async def configure(kafka: KafkaSettings, changes: Mapping[str, Mapping[str, str]]) -> None:
-    """Give topics these settings, and no others."""
-    async with administered(kafka) as admin:
-        await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(own)) for name, own in changes.items()]
-        )
-    async with open_client(kafka) as client, asyncio.timeout(10):
-        while True:
-            topics = await find_topics(client, list(changes))
-            if all(own.items() <= topics[name].settings.items() for name, own in changes.items()):
-                return
-            await asyncio.sleep(0.05)
 
 
 async def test_installation_at_work_is_well_but_for_what_the_tests_servers_do_not_keep(worker: Installation) -> None:
@@ -81,60 +31,6 @@ async def test_installation_at_work_is_well_but_for_what_the_tests_servers_do_no
     assert f"{gateway.url} is ready" in shown.out
     assert "failure  postgres settings  fsync is off" in shown.out
     assert "→ set fsync = on" in shown.out
-
-
-async def test_missing_topics_are_named_with_the_command_that_makes_them(badges: Installation) -> None:
-    topics = topics_of(badges.kafka)
-    async with administered(badges.kafka) as admin:
-        await admin.delete_topics([topics.award_outcomes, topics.relay_marker])
-        async with asyncio.timeout(10):
-            while {topics.award_outcomes, topics.relay_marker} & {*await admin.list_topics()}:
-                await asyncio.sleep(0.05)
-    (told,) = await found(badges, "topics")
-    assert (told["level"], told["said"]) == ("failure", f"missing: {topics.award_outcomes}, {topics.relay_marker}")
-    assert "badgectl topics" in told["remedy"]
-    assert (await badgectl(badges, "topics")).code == 0
-    assert [each["level"] for each in await found(badges, "topics")] == ["ok"]
-
-
-async def test_every_setting_of_a_topic_that_breaks_the_promise_is_told(badges: Installation) -> None:
-    topics = topics_of(badges.kafka)
-    wrong = {
-        topics.award_requests: {
-            "retention.ms": "604800000",
-            "retention.bytes": "1048576",
-            "cleanup.policy": "compact",
-            "unclean.leader.election.enable": "true",
-        },
-        topics.badge_awarded: {"retention.ms": "1000", "max.message.bytes": "1000"},
-        topics.award_requests_dlq: {"retention.ms": "-1", "max.message.bytes": "9000000"},
-        topics.award_outcomes: {"retention.ms": "-1", "max.message.bytes": "9000000"},
-    }
-    await configure(badges.kafka, wrong)
-    told = await found(badges, "topic settings")
-    levels_of = {tuple(each["said"].split()[:2]): each["level"] for each in told}
-    assert levels_of == {
-        (f"{topics.award_requests}:", "cleanup.policy"): "failure",
-        (f"{topics.award_requests}:", "unclean.leader.election.enable"): "failure",
-        (f"{topics.award_requests}:", "retention.ms"): "failure",
-        (f"{topics.award_requests}:", "retention.bytes"): "warning",
-        (f"{topics.award_requests}:", "max.message.bytes"): "warning",
-        (f"{topics.award_requests}:", "compression.type"): "warning",
-        (f"{topics.badge_awarded}:", "retention.ms"): "warning",
-        (f"{topics.badge_awarded}:", "max.message.bytes"): "failure",
-        (f"{topics.award_outcomes}:", "retention.ms"): "warning",
-        (f"{topics.award_requests_dlq}:", "message.timestamp.type"): "warning",
-    }
-    remedies = [each["remedy"] for each in told]
-    assert f"kafka-configs.sh --alter --topic {topics.award_requests} --add-config retention.ms=-1" in remedies
-
-
-async def test_topic_that_nothing_can_be_written_to_is_told(badges: Installation) -> None:
-    topic = topics_of(badges.kafka).badge_awarded
-    await configure(badges.kafka, {topic: {"min.insync.replicas": "2"}})
-    told = await found(badges, "topic replicas")
-    assert [(each["level"], each["said"].split(":")[0]) for each in told][:1] == [("failure", topic)]
-    assert "nothing can be written" in told[0]["said"]
 
 
 @pytest.mark.parametrize(
