@@ -105,9 +105,9 @@ class AwardCalls:
         return _answer_of(found, request)
 
     async def _found(self, request: AwardRequest) -> EarnedBadge | None:
-        async with asyncio.timeout(READ_BACK_SECONDS), self._database.querying() as connection:
+        async with asyncio.timeout(READ_BACK_SECONDS):
             return await find_earned_badge(
-                connection,
+                self._database.fetch,
                 tenant_id=request.tenant_id,
                 participant_id=request.participant_id,
                 badge_code=request.badge_code,

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Tracer
 
 from api.instruments import Instruments
-from storage.database import Connection, Database
+from storage.database import Connection, Database, Rows
 from telemetry.tracing import add_trace_ids, ended_together, trace_headers, tracing
 
 SERVICE = "badges-api"
@@ -88,6 +88,11 @@ class TracedDatabase(Database):
         with self._span("read"):
             async with super().querying() as connection:
                 yield connection
+
+    async def fetch(self, query: str, *parameters: object) -> Rows:
+        """As `Database.fetch`."""
+        with self._span("read"):
+            return await super().fetch(query, *parameters)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -59,6 +59,38 @@ async def test_lost_connection_is_unavailability_and_the_next_use_works(
         await reading.execute(TOUCH)
 
 
+async def test_fetch_that_loses_its_connection_is_unavailability_and_the_next_one_works(database_url: str) -> None:
+    database = Database(database_url, application="tests", pool_size=1)
+    with pytest.raises(StorageUnavailableError):
+        await database.fetch("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert [row["n"] for row in await database.fetch("SELECT $1::int AS n", 3)] == [3]
+    await database.close()
+
+
+async def test_fetch_that_is_given_up_holds_nobody_up(database_url: str) -> None:
+    database = Database(database_url, application="tests", pool_size=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await database.fetch("SELECT pg_sleep(20)")
+    async with asyncio.timeout(5):
+        assert len(await database.fetch("SELECT 1")) == 1
+    assert database.connections_in_use == 0
+    await database.close()
+
+
+async def test_connection_that_postgres_has_closed_is_not_lent_again(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    database = Database(database_url, application="tests", pool_size=1)
+    await database.fetch("SELECT 1")
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tests'"
+    )
+    await asyncio.sleep(0.2)  # until the loop has seen it
+    assert len(await database.fetch("SELECT 1")) == 1
+    await database.close()
+
+
 async def test_locks_of_a_process_that_stops_between_two_messages_of_a_statement_are_freed(
     database_url: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

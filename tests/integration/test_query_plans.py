@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 
 from storage.badges import list_badges
-from storage.database import Connection, Database
+from storage.database import Connection, Database, Fetch, Rows
 from storage.explanations import find_explanation
 from storage.participants import find_earned_badge, list_participant_badges
 
@@ -87,6 +87,20 @@ async def plans(database: Database, read: Read) -> list[list[Mapping[str, Any]]]
     return explained
 
 
+async def plan_fetched(database: Database, read: Callable[[Fetch], Awaitable[object]]) -> list[Mapping[str, Any]]:
+    """The plan of the one statement of a read that goes straight to the driver."""
+    statements: list[tuple[Any, ...]] = []
+
+    async def fetch(*statement: Any) -> Rows:
+        statements.append(statement)
+        return await database.fetch(*statement)
+
+    await read(fetch)
+    ((query, *parameters),) = statements
+    ((found,),) = await database.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *parameters)
+    return list(nodes((json.loads(found) if isinstance(found, str) else found)[0]["Plan"]))
+
+
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A plan's nodes, from the top."""
     yield plan
@@ -112,13 +126,13 @@ def assert_by_index(table: str, plan: list[Mapping[str, Any]], *, most_rows: int
 async def test_participants_list_is_one_query_by_index(filled: Database) -> None:
     for earned_only, codes in product((False, True), (None, ["code_14", "code_20", "code_99"])):
 
-        async def read(connection: Connection, *, earned: bool = earned_only, only: Codes = codes) -> None:
+        async def read(fetch: Fetch, *, earned: bool = earned_only, only: Codes = codes) -> None:
             rows = await list_participant_badges(
-                connection, tenant_id=TENANT, participant_id=PARTICIPANT, earned_only=earned, codes=only
+                fetch, tenant_id=TENANT, participant_id=PARTICIPANT, earned_only=earned, codes=only
             )
             assert rows
 
-        (plan,) = await plans(filled, read)
+        plan = await plan_fetched(filled, read)
         assert_by_index("awards", plan, most_rows=4)
         assert on("badges", plan)
         assert sum(node["Actual Rows"] * node["Actual Loops"] for node in on("badges", plan)) <= 2 * DEFINITIONS
@@ -142,11 +156,11 @@ async def test_admin_list_is_one_query_and_a_count_and_leaves_awards_alone(fille
 
 
 async def test_award_is_read_back_by_index(filled: Database) -> None:
-    async def read(connection: Connection) -> None:
-        found = await find_earned_badge(connection, tenant_id=TENANT, participant_id=PARTICIPANT, badge_code="code_14")
+    async def read(fetch: Fetch) -> None:
+        found = await find_earned_badge(fetch, tenant_id=TENANT, participant_id=PARTICIPANT, badge_code="code_14")
         assert found is not None
 
-    (plan,) = await plans(filled, read)
+    plan = await plan_fetched(filled, read)
     assert_by_index("awards", plan, most_rows=2)
     assert_by_index("badges", plan, most_rows=1)
 

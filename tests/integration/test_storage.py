@@ -38,8 +38,7 @@ async def give(database: Database, badge: Badge, participant_id: str, **fields: 
 async def listed(database: Database, tenant_id: UUID, **filters: Any) -> Sequence[ParticipantBadge]:
     """The list of user_123."""
     arguments: dict[str, Any] = {"participant_id": "user_123", "earned_only": False, "codes": None}
-    async with database.reading() as connection:
-        return await list_participant_badges(connection, tenant_id=tenant_id, **arguments | filters)
+    return await list_participant_badges(database.fetch, tenant_id=tenant_id, **arguments | filters)
 
 
 async def codes(database: Database, tenant_id: UUID, **filters: Any) -> Sequence[str]:
@@ -87,7 +86,7 @@ async def test_longest_id_and_metadata_are_kept_exactly(database: Database, live
     given = await give(database, extra, "🏅" * 255, metadata=metadata, earned_at=earned_at)
     async with database.reading() as connection:
         found = await find_awards(connection, [given.key])
-        earned = await find_earned_badge(connection, tenant_id=live, participant_id="🏅" * 255, badge_code="🏅" * 50)
+    earned = await find_earned_badge(database.fetch, tenant_id=live, participant_id="🏅" * 255, badge_code="🏅" * 50)
     assert found == [(given, extra)]
     assert earned is not None
     assert (earned.earned_at, earned.request_id) == (earned_at, given.request_id)
@@ -210,8 +209,7 @@ async def test_environments_see_nothing_of_each_other(database: Database, demo: 
     extra = await define(database, live)
     await give(database, extra, "user_123")
     assert "extra" not in await codes(database, UUID(demo.test_id))
-    async with database.reading() as connection:
-        found = await find_earned_badge(
-            connection, tenant_id=UUID(demo.test_id), participant_id="user_123", badge_code="extra"
-        )
+    found = await find_earned_badge(
+        database.fetch, tenant_id=UUID(demo.test_id), participant_id="user_123", badge_code="extra"
+    )
     assert found is None

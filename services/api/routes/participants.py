@@ -77,14 +77,13 @@ async def participant_badges(
     A participant never seen before is no error: nothing is earned yet.
     """
     codes = _codes(badge_codes)
-    async with services.database.querying() as connection:
-        rows = await list_participant_badges(
-            connection,
-            tenant_id=principal.tenant_id,
-            participant_id=participant_id,
-            earned_only=earned_only,
-            codes=codes,
-        )
+    rows = await list_participant_badges(
+        services.database.fetch,
+        tenant_id=principal.tenant_id,
+        participant_id=participant_id,
+        earned_only=earned_only,
+        codes=codes,
+    )
     return conditional_json(_content(participant_id, rows), if_none_match)
 
 
