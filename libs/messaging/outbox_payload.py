@@ -8,9 +8,10 @@ import struct
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from aiokafka.partitioner import murmur2
+from murmurhash2 import murmurhash2
 
 _LENGTH = struct.Struct(">I")
+_KAFKA_SEED = 0x9747B28C
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -33,7 +34,7 @@ _decoder = msgspec.msgpack.Decoder(OutboxMessage)
 
 def hash_of_key(key: bytes) -> int:
     """The non-negative hash by which Kafka's own default partitioner places a key."""
-    return int(murmur2(key)) & 0x7FFFFFFF
+    return murmurhash2(key, _KAFKA_SEED) & 0x7FFFFFFF
 
 
 def pack_message(message: OutboxMessage) -> bytes:

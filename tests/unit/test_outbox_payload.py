@@ -1,5 +1,6 @@
 """The outbox payload: what is packed comes out again, byte for byte."""
 
+from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,11 @@ def test_keys_are_placed_as_by_kafkas_own_partitioner() -> None:
     """Values of `Utils.toPositive(Utils.murmur2(key))` of Apache Kafka's own test."""
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
     assert {key: hash_of_key(key) for key in known} == {key: value & 0x7FFFFFFF for key, value in known.items()}
+
+
+@given(st.binary(max_size=100))
+def test_keys_are_placed_as_by_aiokafka(key: bytes) -> None:
+    assert hash_of_key(key) == murmur2(key) & 0x7FFFFFFF
 
 
 def test_every_key_has_a_place() -> None:
