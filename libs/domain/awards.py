@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 from domain.badges import Badge, EarnedBadge
@@ -79,8 +80,7 @@ class Award:
         return (self.tenant_id, self.participant_id, self.badge_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogPosition:
+class LogPosition(NamedTuple):
     """Where a record stands in the log. `timestamp_ms` tells two logs of one name apart."""
 
     topic: str
@@ -169,4 +169,10 @@ def is_already_earned(award: Award | EarnedBadge, request_id: str) -> bool:
 def award_event_id(key: AwardKey) -> UUID:
     """The id of the award's event: the same award always has the same id (UUIDv5)."""
     tenant_id, participant_id, badge_id = key
-    return uuid5(AWARD_NAMESPACE, f"{tenant_id}:{badge_id}:{participant_id}")
+    return uuid5(AWARD_NAMESPACE, f"{text_of_id(tenant_id)}:{text_of_id(badge_id)}:{participant_id}")
+
+
+@lru_cache(maxsize=4096)
+def text_of_id(number: UUID) -> str:
+    """A tenant's or a badge's id as text, remembered: each is written again and again."""
+    return str(number)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, TraceHeaders, award_event_id
+from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, TraceHeaders, award_event_id, text_of_id
 from domain.badges import Badge
 from domain.times import format_instant
 from messaging.award_requested import request_key
@@ -96,9 +96,9 @@ def _cut(content: bytes | None) -> bytes | None:
 
 def _event_data(award: Award, badge: Badge, earned_at: str) -> dict[str, object]:
     return {
-        "tenant_id": str(award.tenant_id),
+        "tenant_id": text_of_id(award.tenant_id),
         "participant_id": award.participant_id,
-        "badge_id": str(award.badge_id),
+        "badge_id": text_of_id(award.badge_id),
         "badge_code": badge.code,
         "badge_name": badge.name,
         "rarity": badge.rarity.value,

@@ -17,6 +17,7 @@ from domain.awards import (
     RejectionReason,
     ReplyAddress,
     RequestRejectedError,
+    text_of_id,
 )
 from domain.errors import InvalidValueError
 from domain.json_text import json_type
@@ -46,7 +47,7 @@ T = TypeVar("T")
 
 def request_key(tenant_id: UUID, participant_id: str) -> bytes:
     """The record key everywhere: all that concerns one participant stays in order."""
-    return f"{tenant_id}:{participant_id}".encode()
+    return f"{text_of_id(tenant_id)}:{participant_id}".encode()
 
 
 def encode_request(
@@ -54,7 +55,7 @@ def encode_request(
 ) -> tuple[bytes, bytes, Sequence[tuple[str, bytes]]]:
     """Return key, value and headers of the record that asks for the award."""
     data: dict[str, object] = {
-        "tenant_id": str(request.tenant_id),
+        "tenant_id": text_of_id(request.tenant_id),
         "participant_id": request.participant_id,
         "badge_code": request.badge_code,
         "earned_at": format_instant(request.earned_at),

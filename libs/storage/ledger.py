@@ -1,10 +1,9 @@
 """The worker's transaction: awards, rejected requests and the outbox, all or nothing."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from domain.awards import (
     Award,
@@ -18,7 +17,7 @@ from domain.json_text import compact_json
 from domain.ports import Definition
 from storage import statements
 from storage.badges import badge_of
-from storage.database import Connection, Database
+from storage.database import Database, Driver
 from storage.errors import storage_errors
 
 ROW_BYTES = 8 * 1024 * 1024
@@ -33,36 +32,31 @@ class PostgresLedger:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["PostgresTransaction"]:
         """Begin; commit when the context ends in peace, else roll back."""
-        async with self._database.transaction() as connection:
-            yield PostgresTransaction(connection)
+        async with self._database.driver_transaction() as driver:
+            yield PostgresTransaction(driver)
 
 
 class PostgresTransaction:
     """See `domain.ports.AwardTransaction`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
 
     async def find_definitions(self, codes: Iterable[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Definition]:
         """Read and hold (FOR SHARE) the badges behind the codes."""
         wanted = sorted(set(codes))
-        rows = await self._connection.execute(
-            statements.FIND_DEFINITIONS,
-            {"tenant_ids": [t for t, _ in wanted], "codes": [c for _, c in wanted]},
-        )
+        rows = await self._driver.fetch(statements.FIND_DEFINITIONS, [t for t, _ in wanted], [c for _, c in wanted])
         found = {
             (row["tenant_id"], row["code"]): Definition(tenant_is_enabled=row["tenant_is_enabled"], badge=badge_of(row))
-            for row in rows.mappings()
+            for row in rows
         }
         missing = [key for key in wanted if key not in found]
         return {**found, **await self._without_badge(missing)} if missing else found
 
     async def _without_badge(self, codes: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Definition]:
         """What is known of codes that no badge has: whether their tenant exists, and is enabled."""
-        tenants = await self._connection.execute(
-            statements.FIND_TENANTS, {"tenant_ids": sorted({tenant_id for tenant_id, _ in codes})}
-        )
-        enabled = {row.id: row.is_enabled for row in tenants}
+        rows = await self._driver.fetch(statements.FIND_TENANTS, sorted({tenant_id for tenant_id, _ in codes}))
+        enabled = dict(rows)
         return {
             (tenant_id, code): Definition(tenant_is_enabled=enabled[tenant_id], badge=None)
             for tenant_id, code in codes
@@ -70,84 +64,79 @@ class PostgresTransaction:
         }
 
     async def find_rejections(self, positions: Iterable[LogPosition]) -> Mapping[LogPosition, Rejected]:
-        """Look the positions up by primary key."""
-        result = await self._connection.execute(statements.FIND_REJECTIONS, _position_columns(list(positions)))
-        return {_position(row): Rejected(reason=_reason(row.reason), detail=row.detail) for row in result}
+        """Look the stretches that the positions make up by primary key: few, where the positions are many."""
+        wanted = list(positions)
+        rows = await self._driver.fetch(statements.FIND_REJECTIONS, *_stretch_columns(wanted))
+        found = {
+            LogPosition(*position): Rejected(reason=_reason(reason), detail=detail)
+            for *position, reason, detail in rows
+        }
+        return {position: found[position] for position in wanted if position in found} if found else {}
 
     async def insert_awards(self, earned: Sequence[tuple[Award, LogPosition]]) -> set[AwardKey]:
         """Insert in primary key order: overlapping batches of two workers cannot deadlock."""
         in_order = sorted(earned, key=lambda pair: pair[0].key)
         ordered = [award for award, _ in in_order]
-        result = await self._connection.execute(
+        rows = await self._driver.fetch(
             statements.INSERT_AWARDS,
-            {
-                "tenant_ids": [award.tenant_id for award in ordered],
-                "participant_ids": [award.participant_id for award in ordered],
-                "badge_ids": [award.badge_id for award in ordered],
-                "earned_ats": [award.earned_at for award in ordered],
-                "metadatas": [_json_or_none(award.metadata) for award in ordered],
-                "request_ids": [award.request_id for award in ordered],
-                "sources": [award.source for award in ordered],
-                "topics": [position.topic for _, position in in_order],
-                "partitions": [position.partition for _, position in in_order],
-                "offsets": [position.offset for _, position in in_order],
-            },
+            [award.tenant_id for award in ordered],
+            [award.participant_id for award in ordered],
+            [award.badge_id for award in ordered],
+            [award.earned_at for award in ordered],
+            [_json_or_none(award.metadata) for award in ordered],
+            [award.request_id for award in ordered],
+            [award.source for award in ordered],
+            [position.topic for _, position in in_order],
+            [position.partition for _, position in in_order],
+            [position.offset for _, position in in_order],
         )
-        return {(row.tenant_id, row.participant_id, row.badge_id) for row in result}
+        return {tuple(row) for row in rows}
 
     async def find_awards(self, keys: Iterable[AwardKey]) -> Mapping[AwardKey, Award]:
         """Look the awards up by primary key."""
         wanted = list(keys)
-        result = await self._connection.execute(
+        rows = await self._driver.fetch(
             statements.FIND_AWARDS,
-            {
-                "tenant_ids": [tenant_id for tenant_id, _, _ in wanted],
-                "participant_ids": [participant_id for _, participant_id, _ in wanted],
-                "badge_ids": [badge_id for _, _, badge_id in wanted],
-            },
+            [tenant_id for tenant_id, _, _ in wanted],
+            [participant_id for _, participant_id, _ in wanted],
+            [badge_id for _, _, badge_id in wanted],
         )
-        awards = (Award(**row._mapping) for row in result)  # noqa: SLF001 - public, despite its name
+        awards = (Award(**row) for row in rows)
         return {award.key: award for award in awards}
 
     async def insert_rejections(self, rejections: Sequence[tuple[ReceivedRequest, Rejected]]) -> set[LogPosition]:
         """Insert what is not there yet."""
+        positions = [received.record.position for received, _ in rejections]
         subjects = [received.subject for received, _ in rejections]
-        columns = _position_columns([received.record.position for received, _ in rejections])
-        result = await self._connection.execute(
+        rows = await self._driver.fetch(
             statements.INSERT_REJECTIONS,
-            {
-                **columns,
-                "reasons": [rejected.reason.value for _, rejected in rejections],
-                "details": [_storable(rejected.detail) for _, rejected in rejections],
-                "tenant_ids": [subject.tenant_id for subject in subjects],
-                "participant_ids": [subject.participant_id for subject in subjects],
-                "badge_codes": [subject.badge_code for subject in subjects],
-                "request_ids": [subject.request_id for subject in subjects],
-            },
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
+            [position.timestamp_ms for position in positions],
+            [rejected.reason.value for _, rejected in rejections],
+            [_storable(rejected.detail) for _, rejected in rejections],
+            [subject.tenant_id for subject in subjects],
+            [subject.participant_id for subject in subjects],
+            [subject.badge_code for subject in subjects],
+            [subject.request_id for subject in subjects],
         )
-        return {_position(row) for row in result}
+        return {LogPosition(*row) for row in rows}
 
     async def enqueue(self, messages: Sequence[bytes]) -> None:
         """One row and one NOTIFY for the batch (a NOTIFY takes a global lock at commit), or a few for a large one."""
         for part in _parts(messages):
-            await self._connection.execute(
-                statements.ENQUEUE,
-                {
-                    "payload": b"".join(part),
-                    "message_count": len(part),
-                    "channel": statements.OUTBOX_CHANNEL,
-                },
-            )
+            await self._driver.fetch(statements.ENQUEUE, b"".join(part), len(part), statements.OUTBOX_CHANNEL)
 
     def savepoint(self) -> AbstractAsyncContextManager[object]:
         """Begin a savepoint; what the driver raises inside is translated."""
-        return _savepoint(self._connection)
+        return _savepoint(self._driver)
 
 
 @asynccontextmanager
-async def _savepoint(connection: Connection) -> AsyncIterator[None]:
+async def _savepoint(driver: Driver) -> AsyncIterator[None]:
     with storage_errors():
-        async with connection.begin_nested():
+        async with driver.transaction():
             yield
 
 
@@ -181,19 +170,14 @@ def _storable(detail: str) -> str:
     return detail.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def _position_columns(positions: Sequence[LogPosition]) -> dict[str, list[str] | list[int]]:
-    return {
-        "topics": [position.topic for position in positions],
-        "partitions": [position.partition for position in positions],
-        "offsets": [position.offset for position in positions],
-        "timestamps": [position.timestamp_ms for position in positions],
-    }
-
-
-def _position(row: Row[tuple[object, ...]]) -> LogPosition:
-    return LogPosition(
-        topic=row.topic,
-        partition=row.partition,
-        offset=row.offset,
-        timestamp_ms=row.timestamp_ms,
+def _stretch_columns(positions: Sequence[LogPosition]) -> tuple[list[str], list[int], list[int], list[int]]:
+    """Topics, partitions, and of each its least and its greatest offset."""
+    offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for topic, partition, offset, _ in positions:
+        offsets[topic, partition].append(offset)
+    return (
+        [topic for topic, _ in offsets],
+        [partition for _, partition in offsets],
+        [min(of_one) for of_one in offsets.values()],
+        [max(of_one) for of_one in offsets.values()],
     )

@@ -218,7 +218,7 @@ async def first_in_outbox(connection: Connection) -> int | None:
 
 
 async def last_in_outbox(connection: Connection) -> int:
-    """Return the highest number in the outbox; in the transaction that put something in, not less than its own."""
+    """Return the highest number in the outbox; 0 when it is empty."""
     return int(await connection.scalar(_LAST_IN_OUTBOX) or 0)
 
 

@@ -38,18 +38,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A well-formed request, with what its badge code stands for."""
+    """A well-formed request, with what its badge code stands for, and the award it asks for if there is one."""
 
     received: ReceivedRequest
     request: AwardRequest
     badge: Badge | None
+    key: AwardKey | None
     obstacle: Rejected | None
-
-    @property
-    def key(self) -> AwardKey | None:
-        if self.badge is None:
-            return None
-        return (self.request.tenant_id, self.request.participant_id, self.badge.id)
 
 
 class AwardHandler:
@@ -178,10 +173,12 @@ def _candidate(
     definitions: Mapping[tuple[UUID, str], Definition],
 ) -> _Candidate:
     definition = definitions.get((request.tenant_id, request.badge_code))
+    badge = definition.badge if definition else None
     return _Candidate(
         received=received,
         request=request,
-        badge=definition.badge if definition else None,
+        badge=badge,
+        key=(request.tenant_id, request.participant_id, badge.id) if badge else None,
         obstacle=_obstacle(request, definition),
     )
 

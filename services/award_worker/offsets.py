@@ -29,9 +29,10 @@ class OffsetCommits:
 
     def note(self, records: Sequence[ConsumerRecord]) -> None:
         """Have it committed that the records are done, by name: a bare commit takes what was fetched for done."""
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            self._due[partition] = max(self._due.get(partition, 0), record.offset + 1)
+        ends = {(record.topic, record.partition): record.offset + 1 for record in records}  # in order: the last counts
+        for (topic, number), end in ends.items():
+            partition = TopicPartition(topic, number)
+            self._due[partition] = max(self._due.get(partition, 0), end)
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(self._work_off())
 

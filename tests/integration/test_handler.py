@@ -166,7 +166,7 @@ async def test_request_that_a_newer_release_rejected_stays_rejected(
 async def test_record_of_a_topic_made_anew_is_not_taken_for_the_old_one(handler: AwardHandler, live: UUID) -> None:
     rejected = asking(live, badge_code="no_such_badge")
     await handler.handle([rejected])
-    position = replace(rejected.record.position, timestamp_ms=rejected.record.position.timestamp_ms + 1)
+    position = rejected.record.position._replace(timestamp_ms=rejected.record.position.timestamp_ms + 1)
     good = asking(live)
     decisions = await handler.handle([replace(good, record=replace(good.record, position=position))])
     assert told(decisions) == ["awarded"]
@@ -233,7 +233,7 @@ async def test_position_is_topic_partition_offset_and_time(handler: AwardHandler
     place = LogPosition(topic="award_requests", partition=3, offset=10_000_000_000, timestamp_ms=-1)
     bad = unreadable()
     bad = replace(bad, record=replace(bad.record, position=place))
-    other = replace(bad, record=replace(bad.record, position=replace(place, partition=4)))
+    other = replace(bad, record=replace(bad.record, position=place._replace(partition=4)))
     assert told(await handler.handle([bad, other])) == ["malformed_json"] * 2
     assert not any(decision.is_new for decision in await handler.handle([other, bad]))
     assert told(await handler.handle([asking(live)])) == ["awarded"]

@@ -11,7 +11,7 @@ from messaging.announcements import KafkaAnnouncements
 from messaging.topics import Topics
 from storage.award_export import find_awards
 from storage.database import Database
-from storage.ledger import PostgresTransaction
+from storage.ledger import PostgresLedger
 from storage.verification import Verification, first_in_outbox, last_in_outbox
 
 AWARDS_PER_REPAIR = 1000
@@ -45,13 +45,16 @@ async def repair(
         StorageError: it stopped; what is counted is done.
     """
     announcements = KafkaAnnouncements(topics)
+    ledger = PostgresLedger(database)
     put: list[Put] = []
     async with aclosing(verification.missing(limit=AWARDS_PER_REPAIR)) as chunks:
         async for keys in chunks:
-            async with database.transaction() as connection:
+            async with database.reading() as connection:
                 awards = await find_awards(connection, keys)
-                messages = [announcements.badge_awarded(award, badge) for award, badge in awards]
-                await PostgresTransaction(connection).enqueue(messages)
+            messages = [announcements.badge_awarded(award, badge) for award, badge in awards]
+            async with ledger.transaction() as transaction:
+                await transaction.enqueue(messages)
+            async with database.reading() as connection:
                 last = await last_in_outbox(connection)
             put.append(Put(upto=last, events=len(messages)))
             findings.repaired += len(messages)
