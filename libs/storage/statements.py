@@ -20,11 +20,16 @@ FIND_TENANTS = """
     SELECT id, is_enabled FROM tenants WHERE id = ANY ($1::uuid[])
 """
 
+# OFFSET 0: stretch by stretch through the primary key. Left to choose, Postgres reads the whole table.
 FIND_REJECTIONS = """
-    SELECT r.topic, r.partition, r."offset", r.timestamp_ms, r.reason, r.detail
-    FROM rejected_requests AS r
-    JOIN unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS p (topic, partition, first, last)
-      ON r.topic = p.topic AND r.partition = p.partition AND r."offset" BETWEEN p.first AND p.last
+    SELECT found.*
+    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS p (topic, partition, first, last)
+    CROSS JOIN LATERAL (
+        SELECT r.topic, r.partition, r."offset", r.timestamp_ms, r.reason, r.detail
+        FROM rejected_requests AS r
+        WHERE r.topic = p.topic AND r.partition = p.partition AND r."offset" BETWEEN p.first AND p.last
+        OFFSET 0
+    ) AS found
 """
 
 INSERT_AWARDS = """

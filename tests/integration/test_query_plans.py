@@ -1,9 +1,10 @@
-"""The gateway's reads by their plans, with 200 definitions and 100,000 participants."""
+"""Reads of the gateway and of the worker by their plans, among 200 definitions, 100,000 participants and rejections."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import product
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -11,9 +12,11 @@ import asyncpg
 import pytest
 from sqlalchemy import event, text
 
+from domain.awards import LogPosition
 from storage.badges import list_badges
 from storage.database import Connection, Database, Fetch, Rows
 from storage.explanations import find_explanation
+from storage.ledger import PostgresTransaction
 from storage.participants import find_earned_badge, list_participant_badges
 
 TENANT = UUID("11111111-1111-4111-8111-111111111111")
@@ -32,9 +35,11 @@ INSERT INTO awards (tenant_id, participant_id, badge_id, earned_at, request_id, 
     FROM generate_series(1, {PARTICIPANTS}) AS n, generate_series(1, 2) AS k
     JOIN badges AS b ON b.tenant_id = '{TENANT}' AND b.code = 'code_' || (k * 7)
     WHERE n % 2 < k;
+INSERT INTO rejected_requests (topic, partition, "offset", timestamp_ms, reason, detail)
+    SELECT 'award_requests', n % 3, n, 0, 'malformed_json', '' FROM generate_series(1, 100000) AS n;
 INSERT INTO outbox (payload, message_count, created_at)
     SELECT '', 1, now() - n * interval '1 second' FROM generate_series(1, 20000) AS n;
-ANALYZE tenants, badges, awards, outbox;
+ANALYZE tenants, badges, awards, rejected_requests, outbox;
 """  # noqa: S608 - made of constants
 
 PLAIN = {
@@ -163,6 +168,16 @@ async def test_award_is_read_back_by_index(filled: Database) -> None:
     plan = await plan_fetched(filled, read)
     assert_by_index("awards", plan, most_rows=2)
     assert_by_index("badges", plan, most_rows=1)
+
+
+async def test_what_was_rejected_before_is_found_by_index(filled: Database) -> None:
+    places = [LogPosition("award_requests", n % 3, n, 0) for n in range(99_990, 100_010)]
+
+    async def read(fetch: Fetch) -> None:
+        found = await PostgresTransaction(SimpleNamespace(fetch=fetch)).find_rejections(places)
+        assert list(found) == places[:11]
+
+    assert_by_index("rejected_requests", await plan_fetched(filled, read), most_rows=12)
 
 
 async def test_award_is_explained_by_index_however_long_the_outbox_is(filled: Database) -> None:
