@@ -10,6 +10,7 @@ from structlog.contextvars import bind_contextvars
 from api.auth import KEY_NEEDED, caller_of
 from api.bodies import AcceptedResponse, AwardBody, AwardResponse, body_documentation, json_body
 from api.code_lists import write_code
+from api.direct import direct
 from api.field_lines import prefers
 from api.paths import PREFIX
 from api.problems import too_many_awards
@@ -41,7 +42,7 @@ PREFER = {
     "examples": {"respond_async": {"value": RESPOND_ASYNC}},
 }
 
-router = APIRouter(tags=["Awards"])
+router = APIRouter(tags=["Awards"], route_class=direct())
 _read = json_body(AwardBody)
 
 
@@ -84,7 +85,6 @@ async def award_badge(request: Request) -> Response:
     A duplicate call returns the original award with `already_earned: true`. No Idempotency-Key header is
     needed. Repeating the call is always safe.
     """
-    # FastAPI takes as long to put dependencies and parameters together as all else here does: most calls are awards.
     services: Services = request.app.state.services
     principal = await caller_of(request)
     body = await _read(request)

@@ -3,19 +3,21 @@
 from collections.abc import Collection, Sequence
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 
-from api.auth import Participant
+from api.auth import Participant, caller_of
 from api.bodies import ParticipantBadges
 from api.code_lists import read_codes
 from api.conditional import CACHE_CONTROL, conditional_json
+from api.direct import direct
 from api.field_lines import FieldLines
-from api.problems import invalid
+from api.problems import field_errors, invalid, validation_error
 from api.routes.documentation import EVERYWHERE, answer, header, problems, unfit
 from api.routes.examples import PARTICIPANT_BADGES
-from api.routes.path_texts import ParticipantId
-from api.services import Wired
+from api.routes.path_texts import ParticipantId, participant_in_path
+from api.services import Wired, services_of
 from domain.badges import ParticipantBadge
 from domain.limits import BADGE_CODE_LENGTH, unstorable
 from domain.times import format_instant
@@ -51,7 +53,25 @@ BadgeCodes: TypeAlias = Annotated[
     ),
 ]
 
-router = APIRouter(tags=["Participants"])
+_FLAG = TypeAdapter(bool)
+
+
+async def _answer(request: Request) -> Response:
+    """Read the arguments of `participant_badges`."""
+    principal = await caller_of(request)
+    participant_id = await participant_in_path(request.path_params["participant_id"])
+    query = request.query_params
+    return await participant_badges(
+        await services_of(request),
+        principal,
+        participant_id,
+        request.headers.getlist("If-None-Match"),
+        earned_only=_flag("earned_only", query.get("earned_only", "false")),
+        badge_codes=query.get("badge_codes"),
+    )
+
+
+router = APIRouter(tags=["Participants"], route_class=direct(_answer))
 
 
 @router.get(
@@ -106,6 +126,13 @@ def _content(participant_id: str, rows: Sequence[ParticipantBadge]) -> bytes:
     return write_json(
         {"participant_id": participant_id, "badges": badges, "total": len(badges), "earned_count": earned}
     )
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return _FLAG.validate_python(text)
+    except ValidationError as error:
+        raise validation_error(field_errors(error.errors(), "query", name)) from error
 
 
 def _codes(badge_codes: str | None) -> Collection[str] | None:
