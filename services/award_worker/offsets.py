@@ -28,10 +28,13 @@ class OffsetCommits:
         self._under_way: asyncio.Task[None] | None = None
 
     def note(self, records: Sequence[ConsumerRecord]) -> None:
-        """Have it committed that the records are done, by name: a bare commit takes what was fetched for done."""
-        ends = {(record.topic, record.partition): record.offset + 1 for record in records}  # in order: the last counts
-        for (topic, number), end in ends.items():
-            partition = TopicPartition(topic, number)
+        """Have it committed that the records of one topic are done.
+
+        By name: a bare commit takes what was fetched for done.
+        """
+        ends = {record.partition: record.offset + 1 for record in records}  # in order: the last of each counts
+        for number, end in ends.items():
+            partition = TopicPartition(records[0].topic, number)
             self._due[partition] = max(self._due.get(partition, 0), end)
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(self._work_off())
