@@ -32,6 +32,9 @@ TEMPLATE = "template_badges"
 _FIRST_PORT, _PORTS = 10_000, 4_000
 """Below those that the stack, the tests and the system's clients use."""
 
+SIZED = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
+"""As `docs/deploying.md` advises for a server of its own, for ours and for the peers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -117,7 +120,7 @@ def _is_server(command: list[str]) -> bool:
 async def _start(folder: StackFolder, console: Console) -> Servers:
     jars = kafka_jars.install(console)
     ports: set[int] = set()
-    postgres_server = PostgresServer(folder=folder.postgres, port=_free_port(ports))
+    postgres_server = PostgresServer(folder=folder.postgres, port=_free_port(ports), overrides=SIZED)
     kafka_server = KafkaServer(
         folder=folder.kafka, jars=jars, port=_free_port(ports), controller_port=_free_port(ports)
     )
