@@ -19,7 +19,10 @@ def read_json(raw: bytes) -> object:
 
 
 def write_json(value: object) -> bytes:
-    """As `domain.json_text.compact_json`, in UTF-8. Numbers have to be finite."""
+    """As `domain.json_text.compact_json`, in UTF-8. Numbers have to be finite.
+
+    An instant in UTC becomes the text that `domain.times.format_instant` makes of it.
+    """
     try:
         return msgspec.json.encode(value)
     except OverflowError:  # an integer of more than 64 bits

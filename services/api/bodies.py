@@ -27,7 +27,6 @@ from api.problems import (
 )
 from domain.badges import Rarity
 from domain.errors import InvalidValueError
-from domain.json_text import parse_json
 from domain.limits import (
     BADGE_CODE_LENGTH,
     PARTICIPANT_ID_LENGTH,
@@ -36,6 +35,7 @@ from domain.limits import (
     unstorable,
 )
 from domain.times import format_instant
+from messaging.json_bytes import read_json
 
 
 def _storable(text: str) -> str:
@@ -138,7 +138,7 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
         _check_media_type(request.headers.get("content-type", ""))
         if not content:
             raise invalid("body", "is missing", kind="missing")
-        value = parse_json(content)
+        value = read_json(content)
         try:
             return model.model_validate(value)
         except ValidationError as error:

@@ -2,12 +2,14 @@
 
 import json
 import math
+from datetime import UTC, datetime
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.errors import DomainError
 from domain.json_text import compact_json, parse_json
+from domain.times import format_instant
 from messaging.json_bytes import read_json, write_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -33,6 +35,12 @@ def outcome(read: object, raw: bytes) -> object:
 def test_what_is_written_reads_the_same_by_either(value: object) -> None:
     assert repr(json.loads(write_json(value))) == repr(json.loads(compact_json(value))) == repr(value)
     assert repr(read_json(write_json(value))) == repr(value)
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+@example(datetime(1, 1, 1, tzinfo=UTC))
+def test_instant_is_written_as_everywhere(instant: datetime) -> None:
+    assert write_json(instant) == write_json(format_instant(instant))
 
 
 @given(st.binary(max_size=20) | ALMOST | VALUES.map(lambda value: json.dumps(value).encode()))

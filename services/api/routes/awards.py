@@ -31,6 +31,8 @@ from api.services import Services
 from domain.awards import AwardRequest
 from domain.request_sources import key_source
 from domain.tenants import Principal
+from messaging.award_outcomes import AwardedAnswer
+from messaging.json_bytes import write_json
 
 RESPOND_ASYNC = "respond-async"
 PREFER = {
@@ -95,20 +97,26 @@ async def award_badge(request: Request) -> Response:
         await services.directory.require_active(principal.tenant_id, body.badge_code)
         if prefers(RESPOND_ASYNC, request.headers.getlist("Prefer")):
             await services.award_calls.publish(award)
-            services.metrics.awards.labels("accepted").inc()
+            services.metrics.award("accepted").inc()
             return _accepted(headers, body)
         answer = await services.award_calls.award(award)
-    services.metrics.awards.labels("already_earned" if answer.already_earned else "awarded").inc()
-    content = AwardResponse(
-        participant_id=body.participant_id,
-        badge_code=body.badge_code,
-        badge_name=answer.badge_name,
-        icon=answer.icon,
-        rarity=answer.rarity.value,
-        earned_at=answer.earned_at,
-        already_earned=answer.already_earned,
+    services.metrics.award("already_earned" if answer.already_earned else "awarded").inc()
+    return Response(_content(body, answer), media_type="application/json", headers=headers)
+
+
+def _content(body: AwardBody, answer: AwardedAnswer) -> bytes:
+    """An `AwardResponse`."""
+    return write_json(
+        {
+            "participant_id": body.participant_id,
+            "badge_code": body.badge_code,
+            "badge_name": answer.badge_name,
+            "icon": answer.icon,
+            "rarity": answer.rarity,
+            "earned_at": answer.earned_at,
+            "already_earned": answer.already_earned,
+        }
     )
-    return Response(content.model_dump_json(), media_type="application/json", headers=headers)
 
 
 async def _count_call(request: Request, services: Services, principal: Principal, body: AwardBody) -> Mapping[str, str]:

@@ -20,7 +20,6 @@ from api.routes.path_texts import ParticipantId, participant_in_path
 from api.services import Wired, services_of
 from domain.badges import ParticipantBadge
 from domain.limits import BADGE_CODE_LENGTH, unstorable
-from domain.times import format_instant
 from messaging.json_bytes import write_json
 from storage.participants import list_participant_badges
 
@@ -118,11 +117,11 @@ def _content(participant_id: str, rows: Sequence[ParticipantBadge]) -> bytes:
             "rarity": rarity,
             "category": category,
             "earned": earned_at is not None,
-            "earned_at": None if earned_at is None else format_instant(earned_at),
+            "earned_at": earned_at,
         }
         for code, name, description, icon_url, rarity, category, earned_at in rows
     ]
-    earned = sum(row.earned_at is not None for row in rows)
+    earned = sum([badge["earned"] is True for badge in badges])
     return write_json(
         {"participant_id": participant_id, "badges": badges, "total": len(badges), "earned_count": earned}
     )
