@@ -45,8 +45,7 @@ class RequestRejectedError(DomainError):
         self.detail = detail[:DETAIL_LENGTH]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwardRequest:
+class AwardRequest(NamedTuple):
     """A valid request: give the participant the badge with that code.
 
     `request_id` tells one request from another; a redelivery has the same. `source` is the
@@ -62,8 +61,7 @@ class AwardRequest:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Award:
+class Award(NamedTuple):
     """A badge that a participant has, for ever."""
 
     tenant_id: UUID
@@ -89,8 +87,7 @@ class LogPosition(NamedTuple):
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """A record as it came from the log."""
 
     position: LogPosition
@@ -117,8 +114,7 @@ class LegibleRequest:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedRequest:
+class ReceivedRequest(NamedTuple):
     """One record of the batch: the request it holds, or why it holds none, and what could be read all the same."""
 
     record: RawRecord
@@ -133,8 +129,7 @@ class ReceivedRequest:
         return self.content if isinstance(self.content, AwardRequest) else self.legible
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Awarded:
+class Awarded(NamedTuple):
     """The participant has the badge."""
 
     award: Award

@@ -1,6 +1,5 @@
 """What the worker tells the world: `badges.badge.awarded.v1`, and dead letters."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from domain.awards import DETAIL_LENGTH, Award, RawRecord, Rejected, TraceHeaders, award_event_id, text_of_id
@@ -46,7 +45,7 @@ class KafkaAnnouncements:
         }
         size = _size(record)
         if size > LARGEST_DEAD_LETTER:
-            record = replace(record, key=_cut(record.key), value=_cut(record.value), headers=())
+            record = record._replace(key=_cut(record.key), value=_cut(record.value), headers=())
             added["dlq_cut_from"] = str(size)
         message = OutboxMessage(
             topic=self._topics.award_requests_dlq,

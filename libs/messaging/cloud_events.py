@@ -6,7 +6,7 @@ Source: the CloudEvents specification 1.0.2 and its Kafka protocol binding.
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.awards import RawRecord, RejectionReason, RequestRejectedError
 from domain.errors import InvalidValueError, JsonMalformedError, JsonNotUtf8Error
@@ -19,8 +19,7 @@ JSON = "application/json"
 Header = tuple[str, bytes | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedEvent:
+class ReceivedEvent(NamedTuple):
     """A CloudEvent as it came: attributes still unchecked but for `type`, and its data."""
 
     type: str

@@ -1,7 +1,7 @@
 """One batch of requests, one database transaction: awards, rejections, and what to tell of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from award_worker.brake import Brake
@@ -27,8 +27,7 @@ from domain.ports import Announcements, AwardTransaction, Definition, Ledger
 from domain.times import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What became of one request. `is_new`: it happened now, so the world is to be told."""
 
     received: ReceivedRequest
@@ -36,8 +35,7 @@ class Decision:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A well-formed request, with what its badge code stands for, and the award it asks for if there is one."""
 
     received: ReceivedRequest

@@ -7,7 +7,6 @@ is shown in each request's trace. Requests that nobody traces have no spans: an 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import partial
 
 from opentelemetry import trace
@@ -204,7 +203,7 @@ def _current(recorded: Sequence[Span], whole: Span) -> Iterator[None]:
 
 
 def _carrying(received: ReceivedRequest, span: Span | None) -> ReceivedRequest:
-    return received if span is None else replace(received, trace=trace_headers(span))
+    return received if span is None else received._replace(trace=trace_headers(span))
 
 
 def _tell(decision: Decision, span: Span) -> None:

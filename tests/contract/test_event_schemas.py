@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -168,7 +167,7 @@ def test_what_the_worker_publishes_fits(
 )
 def test_worker_and_schema_agree_on_any_data(changes: dict[str, object]) -> None:
     data = {"tenant_id": str(TENANT), "participant_id": "user_123", "badge_code": "power_user"} | changes
-    record = replace(raw_record(), value=json.dumps(data).encode())
+    record = raw_record()._replace(value=json.dumps(data).encode())
     content = decode_request(record, now=NOON).content
     fits = validator(REQUESTED).is_valid(data)
     if isinstance(content, RequestRejectedError) and content.reason.value in BEYOND_ANY_SCHEMA:

@@ -230,7 +230,7 @@ def test_records_that_the_page_shows_are_what_they_say() -> None:
     content = decoded(request[2], [(name, text.encode()) for name, text in request[1].items()])
     (structured,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     same = decoded(json.loads(structured), [("content-type", b"application/cloudevents+json")])
-    assert replace(same, metadata=content.metadata) == content
+    assert same._replace(metadata=content.metadata) == content
 
 
 def decoded(value: object, headers: Sequence[tuple[str, bytes]]) -> AwardRequest:

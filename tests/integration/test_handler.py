@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -100,7 +99,7 @@ async def test_details_that_postgres_cannot_hold_are_recorded_without_the_offend
 
 async def test_answers_go_to_those_who_wait(handler: AwardHandler, live: UUID) -> None:
     waiting = asking(live)
-    decisions = await handler.handle([replace(asking(live, "other"), reply_to=None), waiting])
+    decisions = await handler.handle([asking(live, "other")._replace(reply_to=None), waiting])
     (answer,) = answers(decisions)
     assert answer.reply_to == waiting.reply_to
     assert isinstance(answer.outcome, Awarded)
@@ -168,7 +167,7 @@ async def test_record_of_a_topic_made_anew_is_not_taken_for_the_old_one(handler:
     await handler.handle([rejected])
     position = rejected.record.position._replace(timestamp_ms=rejected.record.position.timestamp_ms + 1)
     good = asking(live)
-    decisions = await handler.handle([replace(good, record=replace(good.record, position=position))])
+    decisions = await handler.handle([good._replace(record=good.record._replace(position=position))])
     assert told(decisions) == ["awarded"]
 
 
@@ -232,8 +231,8 @@ async def test_batch_wakes_the_relay_once(handler: AwardHandler, live: UUID, con
 async def test_position_is_topic_partition_offset_and_time(handler: AwardHandler, live: UUID) -> None:
     place = LogPosition(topic="award_requests", partition=3, offset=10_000_000_000, timestamp_ms=-1)
     bad = unreadable()
-    bad = replace(bad, record=replace(bad.record, position=place))
-    other = replace(bad, record=replace(bad.record, position=place._replace(partition=4)))
+    bad = bad._replace(record=bad.record._replace(position=place))
+    other = bad._replace(record=bad.record._replace(position=place._replace(partition=4)))
     assert told(await handler.handle([bad, other])) == ["malformed_json"] * 2
     assert not any(decision.is_new for decision in await handler.handle([other, bad]))
     assert told(await handler.handle([asking(live)])) == ["awarded"]

@@ -65,7 +65,7 @@ def test_event_of_one_award_is_always_the_same() -> None:
 
 def test_dead_letter_is_the_record_as_it_came_with_the_reason_behind() -> None:
     came = (("a", None), ("ce_id", b"\xff"), ("dlq_reason", b"earlier"))
-    message = dead_letter(replace(raw_record(b"{", headers=came, offset=42), key=b"\xffkey"))
+    message = dead_letter(raw_record(b"{", headers=came, offset=42)._replace(key=b"\xffkey"))
     assert (message.topic, message.key, message.value) == ("x_award_requests_dlq", b"\xffkey", b"{")
     assert message.headers == (
         *came,
@@ -80,12 +80,12 @@ def test_dead_letter_is_the_record_as_it_came_with_the_reason_behind() -> None:
 
 
 def test_dead_letter_of_a_tombstone_without_a_key_has_neither() -> None:
-    message = dead_letter(replace(raw_record(headers=()), key=None, value=None))
+    message = dead_letter(raw_record(headers=())._replace(key=None, value=None))
     assert (message.key, message.value) == (None, None)
 
 
 def test_dead_letter_of_an_empty_key_keeps_it() -> None:
-    assert dead_letter(replace(raw_record(), key=b"")).key == b""
+    assert dead_letter(raw_record()._replace(key=b"")).key == b""
 
 
 def test_long_and_hostile_details_are_cut_and_written_as_text() -> None:

@@ -46,7 +46,7 @@ def refusal(value: bytes, headers: Headers = BINARY, *, timestamp_ms: int = 1_70
 
 @pytest.mark.parametrize("bad", poison(TENANT), ids=lambda bad: bad.name)
 def test_poison_is_refused_for_its_documented_reason(bad: Poison) -> None:
-    record = replace(raw_record(headers=bad.headers), key=bad.key, value=bad.value)
+    record = raw_record(headers=bad.headers)._replace(key=bad.key, value=bad.value)
     content = decode_request(record, now=NOW).content
     assert isinstance(content, RequestRejectedError), content
     assert content.reason is bad.reason, content.detail
