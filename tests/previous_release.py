@@ -55,10 +55,11 @@ class Release:
 def find_release(root: Path = ROOT) -> str | None:
     """Return the newest tag vX.Y.Z before this code; None when this is the first release.
 
+    In a clone without tags, the commit that gave the release its heading in the changelog: the tag is on that.
     PREVIOUS_RELEASE in the environment names another commit.
 
     Raises:
-        ReleaseMissingError: the changelog tells of an earlier release, and this clone has no tag of it.
+        ReleaseMissingError: the changelog tells of an earlier release, and this clone has neither of the two.
     """
     if chosen := os.environ.get("PREVIOUS_RELEASE"):
         return chosen
@@ -71,8 +72,10 @@ def find_release(root: Path = ROOT) -> str | None:
     if before:
         return before[0]
     if told := _told_release(root):
+        if commit := _commit_of(told, root):
+            return commit
         raise ReleaseMissingError(
-            f"CHANGELOG.md tells of release {told}, and there is no tag v{told} before HEAD here: "
+            f"CHANGELOG.md tells of release {told}, and its commit is not here: "
             "`git fetch --tags` (with `--unshallow` in a shallow clone), or name a commit in PREVIOUS_RELEASE"
         )
     return None
@@ -101,6 +104,13 @@ def _told_release(root: Path) -> str | None:
     released = _HEADING.findall(text)
     has_more = re.search(r"^- ", unreleased, re.MULTILINE) is not None
     return next(iter(released if has_more else released[1:]), None)
+
+
+def _commit_of(told: str, root: Path) -> str | None:
+    """The oldest commit before HEAD with the heading; None where the history is cut off, or begins with it."""
+    found = _git(root, "log", "--format=%H %P", "--reverse", f"-S## {told}", "HEAD", "--", "CHANGELOG.md")
+    commit, *parents = (found or "").partition("\n")[0].split() or [""]
+    return commit if parents else None
 
 
 def _python_for(name: str, code: Path, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which release comes before: by tags, and never silently none."""
+"""Which release comes before: by tags, else by the changelog, and never silently none."""
 
 import subprocess
 from pathlib import Path
@@ -10,6 +10,7 @@ from previous_release import ReleaseMissingError, check_out, find_release
 AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
 FIRST = "# Changelog\n\n## Unreleased\n### Added\n- A thing.\n"
 RELEASED = "# Changelog\n\n## Unreleased\n\n## 0.1.0\n### Added\n- A thing.\n"
+LENGTH_OF_A_HASH = 40
 AFTER = RELEASED.replace("## Unreleased\n", "## Unreleased\n### Added\n- One more.\n")
 
 
@@ -68,14 +69,26 @@ def test_release_of_another_branch_is_not_before(root: Path) -> None:
     assert find_release(root) == "v0.1.0"
 
 
-def test_clone_without_the_tag_of_a_release_is_told_to_fetch_it(root: Path) -> None:
+def test_clone_without_tags_knows_a_release_by_its_heading(root: Path) -> None:
+    commit(root, FIRST)
+    commit(root, RELEASED)
+    git(root, "tag", "here")
+    commit(root, AFTER)
+    commit(root, AFTER)
+    found = find_release(root)
+    git(root, "diff", "--exit-code", str(found), "here")
+    assert found is not None
+    assert len(found) == LENGTH_OF_A_HASH
+
+
+def test_clone_without_the_commit_of_a_release_is_told_to_fetch_it(root: Path, tmp_path: Path) -> None:
+    commit(root, FIRST)
     commit(root, RELEASED)
     commit(root, AFTER)
-    with pytest.raises(ReleaseMissingError, match=r"release 0\.1\.0, and there is no tag v0\.1\.0"):
-        find_release(root)
-    commit(root, AFTER.replace("## Unreleased\n", "## Unreleased\n\n## 0.2.0\n"))
-    with pytest.raises(ReleaseMissingError, match=r"git fetch --tags"):
-        find_release(root)
+    shallow = tmp_path / "shallow"
+    git(root, "clone", "--depth", "1", root.as_uri(), str(shallow))
+    with pytest.raises(ReleaseMissingError, match=r"release 0\.1\.0, and its commit is not here: `git fetch --tags`"):
+        find_release(shallow)
 
 
 def test_folder_that_is_no_repository_is_told_too(tmp_path: Path) -> None:
