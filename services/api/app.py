@@ -95,7 +95,7 @@ def _wire(settings: ApiSettings, metrics: ApiMetrics, instruments: Instruments) 
         is_pooled=settings.database_pooler == "transaction",
         command_seconds=COMMAND_SECONDS,
     )
-    producer = create_producer(settings.kafka, linger_ms=1)
+    producer = create_producer(settings.kafka, linger_ms=0)  # what comes while one batch is sent makes up the next
     topics = topics_of(settings.kafka)
     reader = OutcomeReader(settings.kafka, instance_id=str(uuid4()))
     return Services(
