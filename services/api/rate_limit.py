@@ -1,4 +1,4 @@
-"""The cap on award calls per participant, by the `limits` library: in this process, or in Redis."""
+"""The cap on award calls per participant: counted in this process, or in Redis by the `limits` library."""
 
 import asyncio
 import math
