@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -31,7 +32,7 @@ def storage_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _translate(error, error.orig) from error
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, AsyncAdapt_asyncpg_dbapi.Error) as error:  # the latter where the pool connects
         raise _translate(error, error) from error
     except (PoolTimeoutError, TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error

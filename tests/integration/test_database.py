@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 import storage.database
 from domain.errors import StorageUnavailableError
@@ -39,7 +39,24 @@ async def test_closed_port_is_unavailability() -> None:
     with pytest.raises(StorageUnavailableError):
         async with database.reading():
             pass
+    with pytest.raises(StorageUnavailableError):
+        await database.fetch("SELECT 1")
     await database.close()
+
+
+async def test_postgres_that_lets_nobody_in_is_unavailability(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    address = make_url(database_url).set(username="crowded", password="x")  # noqa: S106 - of this test alone
+    database = Database(address.render_as_string(hide_password=False), application="tests")
+    with pytest.raises(StorageUnavailableError):
+        await database.fetch("SELECT 1")
+    with pytest.raises(StorageUnavailableError):
+        async with database.driver_transaction():
+            pass
+    await database.close()
+    await connection.execute("DROP ROLE crowded")
 
 
 async def test_lost_connection_is_unavailability_and_the_next_use_works(
