@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from debian import debian_program
-from devstack.ports import LOOPBACK, next_free
+from devstack.ports import LOOPBACK
+from ports import free_port
 
 PACKAGES = ("pgbouncer", "libc-ares2", "libevent-2.1-7")
 START_SECONDS = 10
@@ -21,7 +22,7 @@ CONNECTIONS = 2
 def pgbouncer(database_url: str, folder: Path) -> Iterator[str]:
     """Lend the URL that leads to the database by way of the pooler."""
     target = urlsplit(database_url)
-    port = next_free(16_432, set())
+    port = free_port()
     settings = folder / "pgbouncer.ini"
     settings.write_text(
         "[databases]\n"

@@ -14,21 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from devstack.ports import next_free
 from messaging.settings import KafkaSettings
+from ports import free_port
 from preloaded import ForkedProcess, Program
 from secrets_in_logs import assert_no_secrets
 
 READY_SECONDS = 30
 STOP_SECONDS = 40
 FAULTY_WORKER = Path(__file__).parent / "chaos" / "faulty_worker.py"
-
-# Each process of a parallel run looks in a range of its own, below those that the system gives to clients;
-# two runs at once hardly begin at the same place.
-_RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = iter(range(20_000 + _RUNNER * 2_000 + os.getppid() % 19 * 100, 32_000))
-# What a service was given is free until it listens: two that start together must not be given the same.
-_chosen: set[int] = set()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,7 +137,7 @@ class Installation:
         return self._start("faulty", (str(FAULTY_WORKER), fault), "BADGES_WORKER", {})
 
     def _start(self, name: str, words: Sequence[str], prefix: str, settings: Mapping[str, str]) -> Service:
-        port = next_free(next(_ports), _chosen)
+        port = free_port()
         environment = {
             **os.environ,
             **self.environment,

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from debian import debian_program
-from devstack.ports import LOOPBACK, next_free
+from devstack.ports import LOOPBACK
+from ports import free_port
 
 PACKAGES = ("redis-server", "redis-tools", "libatomic1", "libjemalloc2", "liblzf1")
 START_SECONDS = 10
@@ -52,7 +53,7 @@ class RedisProcess:
 @contextmanager
 def redis_process() -> Iterator[RedisProcess]:
     """Lend a running server."""
-    server = RedisProcess(port=next_free(16_379, set()))
+    server = RedisProcess(port=free_port())
     server.start()
     try:
         yield server

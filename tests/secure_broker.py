@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
-from devstack.ports import LOOPBACK, next_free
+from devstack.ports import LOOPBACK
 from messaging.settings import KafkaSettings
+from ports import free_port
 from servers import KafkaProcess
 
 API, WORKER, OPERATOR, UPSTREAM, DOWNSTREAM = (
@@ -78,10 +79,7 @@ class SecureBroker:
 def secure_broker(folder: Path) -> Iterator[SecureBroker]:
     """Run one on free ports."""
     process = KafkaProcess(folder / "kafka")
-    ports: dict[str, int] = {}
-    for protocol in PROTOCOLS:
-        taken = {process.server.port, process.server.controller_port, *ports.values()}
-        ports[protocol] = next_free(process.server.port + 2, taken)
+    ports = {protocol: free_port() for protocol in PROTOCOLS}
     broker = SecureBroker(process=process, authority=trustme.CA(), folder=folder, ports=ports)
     broker.authority.cert_pem.write_to_path(str(broker.cafile))
     _write_keystore(broker)

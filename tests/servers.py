@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import subprocess
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,9 @@ from rich.console import Console
 
 from devstack import kafka, kafka_jars, postgres
 from devstack.kafka import KafkaServer
-from devstack.ports import LOOPBACK, next_free
+from devstack.ports import LOOPBACK
 from devstack.postgres import PostgresServer
+from ports import free_port
 
 Stack = Literal["embedded", "containers", "given"]
 
@@ -36,7 +36,7 @@ class PostgresProcess:
 
     def __init__(self, folder: Path, *, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
         """Choose a free port unless one is given; nothing runs before `start`."""
-        port = port or _free_port()
+        port = port or free_port()
         self.server = PostgresServer(folder=folder, port=port, overrides=overrides or {})
         self._child = _Child("Postgres", stop_signal=SIGINT)
 
@@ -77,8 +77,8 @@ class KafkaProcess:
     ) -> None:
         """Choose free ports, fetch the jars of the lock if they are not there; nothing runs before `start`."""
         jars = kafka_jars.install(Console(stderr=True), lock=lock)
-        port = port or _free_port()
-        controller_port = next_free(port + 1, {port})
+        port = port or free_port()
+        controller_port = free_port()
         self.server = KafkaServer(
             folder=folder, jars=jars, port=port, controller_port=controller_port, overrides=overrides or {}
         )
@@ -236,12 +236,3 @@ class _Child:
             self._running.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self.kill()
-
-
-def _free_port() -> int:
-    """Return a free port below those that the system gives to clients.
-
-    From that range, a client that calls a server while it is down may be given the server's own port, connect to
-    itself and keep the server from coming back.
-    """
-    return next_free(15000 + secrets.randbelow(15000), set())

@@ -2,12 +2,12 @@
 
 import subprocess
 from collections.abc import Iterator
-from secrets import randbelow, token_hex
+from secrets import token_hex
 
 import pytest
 
 from containers.composition import Composition
-from devstack.ports import next_free
+from ports import free_port
 
 NEEDS = "a Docker engine (`docker info` answers) and Docker Compose 2 (`docker compose version`)"
 
@@ -31,10 +31,7 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def images(engine: None) -> Composition:  # noqa: ARG001 - only has to be there
     """The project, with its images built and nothing of it running."""
-    api_port = next_free(15_000 + randbelow(10_000), set())
-    project = Composition(
-        name=f"badges-tests-{token_hex(3)}", api_port=api_port, kafka_port=next_free(api_port + 1, set())
-    )
+    project = Composition(name=f"badges-tests-{token_hex(3)}", api_port=free_port(), kafka_port=free_port())
     project.compose("build", "api", "award-worker", "migrate")
     return project
 

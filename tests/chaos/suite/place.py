@@ -1,7 +1,6 @@
 """What a round runs on: servers of its own, two gateways, two workers and a spare, each behind links of its own."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ import asyncpg
 from chaos.suite.faults import GATEWAYS, WORKERS
 from chaos.suite.proxy import Link, proxied
 from devstack.kafka import KafkaServer, server_properties
-from devstack.ports import LOOPBACK, next_free
+from devstack.ports import LOOPBACK
 from devstack.seed import BADGES, DemoTenant, seed_demo_tenant
 from domain.badges import Badge, NewBadge, Rarity
 from messaging.settings import KafkaSettings
 from messaging.topics import create_topics
+from ports import free_port
 from processes import Installation, Service, installation
 from servers import KafkaProcess, PostgresProcess
 from storage.badges import create_badge
@@ -86,8 +86,7 @@ async def open_place(folder: Path) -> AsyncIterator[Place]:
         stack.push_async_callback(asyncio.to_thread, kafka.stop)
         stack.push_async_callback(asyncio.to_thread, postgres.stop)
         names = [*(f"worker-{number}" for number in range(WORKERS)), "spare"]
-        chosen = {kafka.server.port, kafka.server.controller_port}
-        behind = {name: next_free(15000 + secrets.randbelow(15000), chosen) for name in names}
+        behind = {name: free_port() for name in names}
         kafka_links = {name: await stack.enter_async_context(proxied(port)) for name, port in behind.items()}
         overrides = _listeners(kafka.server, behind, kafka_links)
         await asyncio.gather(asyncio.to_thread(kafka.start, overrides), asyncio.to_thread(postgres.start))
