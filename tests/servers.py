@@ -3,9 +3,10 @@
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
@@ -27,6 +28,8 @@ Stack = Literal["embedded", "containers", "given"]
 
 _DEADLINE_S = 60
 _STOP_S = 20
+_ORPHANS_S = 5
+_RETRY_S = 0.01
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 """Settings of a Postgres that nobody cuts the power of."""
 
@@ -224,9 +227,19 @@ class _Child:
                 process.resume()
 
     def kill(self) -> None:
-        if self._running is not None:
-            self._running.kill()
-            self._running.wait()
+        """Return when nothing of it runs: while one of its processes does, Postgres refuses to start again."""
+        if self._running is None or self._running.poll() is not None:
+            return
+        others = psutil.Process(self._running.pid).children(recursive=True)
+        self._running.kill()
+        self._running.wait()
+        until = time.monotonic() + _ORPHANS_S
+        while orphans := [process for process in others if _is_alive(process)]:
+            if time.monotonic() > until:
+                for process in orphans:
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+            time.sleep(_RETRY_S)
 
     def stop(self) -> None:
         if self._running is None:
@@ -236,3 +249,10 @@ class _Child:
             self._running.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
