@@ -3,8 +3,6 @@
 HTTP meets these in `api.problems`, Kafka in `award_worker.failures`, and nowhere else.
 """
 
-from uuid import UUID
-
 
 class DomainError(Exception):
     """Something the caller asked for cannot be."""
@@ -71,16 +69,6 @@ class ForbiddenError(DomainError):
     """The key is good, but its tenant is disabled or it lacks the scope."""
 
     code = "forbidden"
-
-
-class TenantNotFoundError(DomainError):
-    """No tenant has that id."""
-
-    code = "tenant_not_found"
-
-    def __init__(self, tenant_id: UUID) -> None:
-        super().__init__(f"Tenant {tenant_id} not found")
-        self.tenant_id = tenant_id
 
 
 class StorageError(Exception):
