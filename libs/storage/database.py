@@ -9,6 +9,7 @@ from asyncpg import Record
 from sqlalchemy import PoolProxiedConnection, QueuePool, event, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from storage.errors import storage_errors
 
@@ -111,9 +112,12 @@ class Database:
 
     @asynccontextmanager
     async def driver_transaction(self) -> AsyncIterator[Driver]:
-        """As `transaction`, but lends the driver's own connection."""
-        async with self._driver() as driver, driver.transaction():
+        """As `transaction`, but lends the driver's own connection; after a failure it is closed."""
+        async with self._driver() as driver:
+            transaction = driver.transaction()
+            await transaction.start()
             yield driver
+            await transaction.commit()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -130,7 +134,8 @@ class Database:
                 try:
                     yield _driver_of(lent)
                 except BaseException:
-                    lent.invalidate()  # a statement that was cut off may still be running on it
+                    # Closes it, within 2 s: Postgres ends what runs on it, and rolls back.
+                    await greenlet_spawn(lent.invalidate)
                     raise
                 lent.close()
 

@@ -84,13 +84,19 @@ async def test_fetch_that_loses_its_connection_is_unavailability_and_the_next_on
     await database.close()
 
 
-async def test_fetch_that_is_given_up_holds_nobody_up(database_url: str) -> None:
+async def test_fetch_that_is_given_up_holds_nobody_up_and_ends_in_postgres_too(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
     database = Database(database_url, application="tests", pool_size=1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await database.fetch("SELECT pg_sleep(20)")
     async with asyncio.timeout(5):
         assert len(await database.fetch("SELECT 1")) == 1
+        while await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tests' AND query LIKE '%pg_sleep%'"
+        ):
+            await asyncio.sleep(0.05)
     assert database.connections_in_use == 0
     await database.close()
 
