@@ -48,8 +48,11 @@ class AwardTransaction(Protocol):
         """Record what is rejected; return the positions that were not recorded before."""
         ...
 
-    async def enqueue(self, messages: Sequence[bytes]) -> None:
-        """Put the batch's packed messages into the outbox, as one row, and wake the relay."""
+    async def enqueue(self, messages: Sequence[bytes]) -> int:
+        """Put the batch's packed messages into the outbox, as one row, and wake the relay.
+
+        Returns the row's number there, the last one's where a large batch takes several.
+        """
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[object]:

@@ -123,10 +123,13 @@ class PostgresTransaction:
         )
         return {LogPosition(*row) for row in rows}
 
-    async def enqueue(self, messages: Sequence[bytes]) -> None:
+    async def enqueue(self, messages: Sequence[bytes]) -> int:
         """One row and one NOTIFY for the batch (a NOTIFY takes a global lock at commit), or a few for a large one."""
+        number = 0
         for part in _parts(messages):
-            await self._driver.fetch(statements.ENQUEUE, b"".join(part), len(part), statements.OUTBOX_CHANNEL)
+            payload = b"".join(part)
+            number = await self._driver.fetchval(statements.ENQUEUE, payload, len(part), statements.OUTBOX_CHANNEL)
+        return number
 
     def savepoint(self) -> AbstractAsyncContextManager[object]:
         """Begin a savepoint; what the driver raises inside is translated."""

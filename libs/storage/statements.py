@@ -70,5 +70,5 @@ ENQUEUE = """
     WITH queued AS (
         INSERT INTO outbox (payload, message_count) VALUES ($1, $2) RETURNING id
     )
-    SELECT pg_notify($3, '') FROM queued
+    SELECT id, pg_notify($3, '') FROM queued
 """

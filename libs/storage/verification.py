@@ -85,7 +85,6 @@ _MISSING = """
 _OUTBOX = "SELECT id, payload FROM outbox WHERE id > $1 ORDER BY id LIMIT $2"
 
 _FIRST_IN_OUTBOX = text("SELECT min(id) FROM outbox")
-_LAST_IN_OUTBOX = text("SELECT max(id) FROM outbox")
 
 
 class Difference(StrEnum):
@@ -215,11 +214,6 @@ async def first_in_outbox(connection: Connection) -> int | None:
     """Return the lowest number in the outbox; None when it is empty. What has a lower one is published."""
     first: int | None = await connection.scalar(_FIRST_IN_OUTBOX)
     return first
-
-
-async def last_in_outbox(connection: Connection) -> int:
-    """Return the highest number in the outbox; 0 when it is empty."""
-    return int(await connection.scalar(_LAST_IN_OUTBOX) or 0)
 
 
 def _key(row: asyncpg.Record) -> AwardKey:

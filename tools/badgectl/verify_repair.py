@@ -12,7 +12,7 @@ from messaging.topics import Topics
 from storage.award_export import find_awards
 from storage.database import Database
 from storage.ledger import PostgresLedger
-from storage.verification import Verification, first_in_outbox, last_in_outbox
+from storage.verification import Verification, first_in_outbox
 
 AWARDS_PER_REPAIR = 1000
 LOOK_SECONDS = 0.1
@@ -53,9 +53,7 @@ async def repair(
                 awards = await find_awards(connection, keys)
             messages = [announcements.badge_awarded(award, badge) for award, badge in awards]
             async with ledger.transaction() as transaction:
-                await transaction.enqueue(messages)
-            async with database.reading() as connection:
-                last = await last_in_outbox(connection)
+                last = await transaction.enqueue(messages)
             put.append(Put(upto=last, events=len(messages)))
             findings.repaired += len(messages)
             findings.pending += len(messages)
