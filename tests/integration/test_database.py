@@ -1,6 +1,7 @@
 """The pool: what a connection does when its use goes wrong."""
 
 import asyncio
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -47,16 +48,19 @@ async def test_closed_port_is_unavailability() -> None:
 async def test_postgres_that_lets_nobody_in_is_unavailability(
     database_url: str, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
-    address = make_url(database_url).set(username="crowded", password="x")  # noqa: S106 - of this test alone
-    database = Database(address.render_as_string(hide_password=False), application="tests")
-    with pytest.raises(StorageUnavailableError):
-        await database.fetch("SELECT 1")
-    with pytest.raises(StorageUnavailableError):
-        async with database.driver_transaction():
-            pass
-    await database.close()
-    await connection.execute("DROP ROLE crowded")
+    role = f"crowded_{uuid4().hex}"  # roles are the whole server's
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    try:
+        address = make_url(database_url).set(username=role, password="x")  # noqa: S106 - of this test alone
+        database = Database(address.render_as_string(hide_password=False), application="tests")
+        with pytest.raises(StorageUnavailableError):
+            await database.fetch("SELECT 1")
+        with pytest.raises(StorageUnavailableError):
+            async with database.driver_transaction():
+                pass
+        await database.close()
+    finally:
+        await connection.execute(f"DROP ROLE {role}")
 
 
 async def test_lost_connection_is_unavailability_and_the_next_use_works(
