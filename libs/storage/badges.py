@@ -111,6 +111,6 @@ async def is_active_badge(connection: Connection, tenant_id: UUID, code: str) ->
     return (await connection.execute(_IS_ACTIVE, {"tenant_id": tenant_id, "code": code})).first() is not None
 
 
-def badge_of(row: RowMapping) -> Badge:
+def badge_of(row: Mapping[str, Any] | RowMapping) -> Badge:
     """Return the definition in a row that has every column of `badges`, and perhaps others."""
     return Badge(**{name: row[name] for name in _COLUMNS} | {"rarity": Rarity(row["rarity"])})

@@ -6,10 +6,7 @@ from typing import Annotated
 from pydantic import WithJsonSchema
 
 FieldLines = Annotated[list[str] | None, WithJsonSchema({"type": "string"})]
-"""Every line of a header field that is a list, None for none. Documented as the one line that most callers send.
-
-None, for a `default_factory` would be inspected anew at each request, which takes a tenth of an award call.
-"""
+"""Every line of a header field that is a list, None for none. Documented as the one line that most callers send."""
 
 _MEMBER = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 """A member of a list: up to the next comma that is not in quotes."""
